@@ -11,6 +11,7 @@ Domain errors: what went wrong, where, and what a person can do.
     │   ├── TemplateNotFound
     │   ├── TaskNotFound
     │   └── AppNotFound
+    ├── LimitReached              there are as many of these as there may be
     ├── SessionIdUsed             the caller's key against doubles was seen inside its window
     ├── HandlesStale              some handles no longer stand for a lease
     ├── Unauthenticated           nobody we know signed this
@@ -109,6 +110,10 @@ class TaskNotFound(NotFound):
 
 class AppNotFound(NotFound):
     kind = "app"
+
+
+class LimitReached(VodspriteError):
+    """There are as many of these as there may be."""
 
 
 class SessionIdUsed(VodspriteError):

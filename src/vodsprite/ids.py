@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import string
 import uuid
 from typing import NewType, Protocol
 
@@ -12,6 +13,8 @@ TaskId = NewType("TaskId", str)
 EventId = NewType("EventId", str)
 DeliveryId = NewType("DeliveryId", int)
 Token = NewType("Token", str)
+
+_ALPHANUMERIC = string.ascii_letters + string.digits
 
 FIRST_APP_ID = AppId(1_500_000_001)
 """The primary app's id; further apps count up from here."""
@@ -44,6 +47,14 @@ class IdSource(Protocol):
         """A UUID in its text form."""
         ...
 
+    def secret_id(self) -> str:
+        """`AKID` and 32 letters and digits."""
+        ...
+
+    def secret_key(self) -> str:
+        """32 letters and digits that nobody can guess."""
+        ...
+
 
 class RandomIds:
     """Ids from the operating system's randomness."""
@@ -65,3 +76,9 @@ class RandomIds:
 
     def request_id(self) -> str:
         return str(uuid.uuid4())
+
+    def secret_id(self) -> str:
+        return "AKID" + self.secret_key()
+
+    def secret_key(self) -> str:
+        return "".join(secrets.choice(_ALPHANUMERIC) for _ in range(32))
