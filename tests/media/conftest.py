@@ -1,0 +1,70 @@
+"""A registry on a real database and a real store of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vodsprite.apps.registry import AppRegistry
+from vodsprite.database.engine import Database
+from vodsprite.ids import AppId
+from vodsprite.media.registry import MediaRegistry
+from vodsprite.storage.store import Store
+from vodsprite.testing.clock import FakeClock
+from vodsprite.testing.databases import opened
+from vodsprite.testing.ids import SequentialIds
+from vodsprite.testing.postgres import PostgresMissing, PostgresServer, running_postgres
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    try:
+        with running_postgres() as server:
+            yield server
+    except PostgresMissing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'vodsprite.sqlite'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with opened(database_url) as database:
+        yield database
+
+
+@pytest.fixture
+def app_id(database: Database, clock: FakeClock) -> AppId:
+    return AppRegistry(database, clock, SequentialIds()).ensure_primary("AKIDtest", "key").app_id
+
+
+@pytest.fixture(params=["folder", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    url = (tmp_path / "objects").as_uri() if request.param == "folder" else "memory:///"
+    return Store.from_url(url)
+
+
+@pytest.fixture
+def registry(database: Database, store: Store, clock: FakeClock) -> MediaRegistry:
+    return MediaRegistry(database, store, clock, SequentialIds())
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A file that is called like a video; the registry never looks inside."""
+    path = tmp_path / "Summer Holiday.MP4"
+    path.write_bytes(b"not really a video")
+    return path
