@@ -1,0 +1,91 @@
+"""
+Writes the reference pages from the code that they describe: `./dev python docs/build_reference.py`.
+
+`tests/docs/test_reference.py` fails when a page is not what this would write.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import typer.main
+from pydantic import SecretStr
+
+from vodsprite.api.v2017.actions import ACTIONS as ACTIONS_2017
+from vodsprite.api.v2018.actions import ACTIONS as ACTIONS_2018
+from vodsprite.cli.main import app
+from vodsprite.settings import ENV_PREFIX, FILE_NAME, Settings
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def pages() -> dict[str, str]:
+    """Return every generated page by its file name."""
+    return {
+        "settings.md": "\n".join(_settings()) + "\n",
+        "commands.md": "\n".join(_commands()) + "\n",
+        "actions.md": "\n".join(_actions()) + "\n",
+    }
+
+
+def _settings() -> Iterator[str]:
+    yield "# Settings\n"
+    yield (
+        f"A setting is a key of the TOML file `{FILE_NAME}` in the data folder (`--config` names another), "
+        f"or an environment variable, which wins: `{ENV_PREFIX}` and the name in capitals. "
+        "The command line wins over both.\n"
+    )
+    yield "| setting | default | meaning |\n| --- | --- | --- |"
+    for name, field in Settings.model_fields.items():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        shown = f"`{default}`" if str(default) else "empty"
+        yield f"| `{name}` | {shown} | {field.description} |"
+
+
+def _commands() -> Iterator[str]:
+    yield "# Commands\n"
+    yield "Each answers `--help`. Exit code 0 is success, 2 wrong usage, 1 anything else unless it says more."
+    root = typer.main.get_command(app)
+    yield from _command(["vodsprite"], root)
+
+
+def _command(path: list[str], command: Any) -> Iterator[str]:
+    name = " ".join(path)
+    children: Mapping[str, Any] = getattr(command, "commands", {})
+    if not children:
+        context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+        yield f"\n## {name}\n\n```text\n{command.get_help(context).strip()}\n```"
+    for child, inner in children.items():
+        yield from _command([*path, child], inner)
+
+
+def _actions() -> Iterator[str]:
+    yield "# Actions\n"
+    for title, table in (("2018-07-17, at `/`", ACTIONS_2018), ("2017, at `/v2/index.php`", ACTIONS_2017)):
+        yield f"## {title}\n\n| action | parameters | what it does |\n| --- | --- | --- |"
+        for name in sorted(table):
+            action = table[name]
+            yield f"| `{name}` | {_parameters(action)} | {_summary(action)} |"
+        yield ""
+
+
+def _parameters(action: Any) -> str:
+    fields = action.model.model_fields.items()
+    names = [
+        f"`{field.alias or name}`{'' if field.is_required() else ' (optional)'}" for name, field in fields
+    ]
+    return ", ".join(names) or "none"
+
+
+def _summary(action: Any) -> str:
+    text = inspect.getdoc(action.run) or ""
+    return text.split("\n\n")[0].replace("\n", " ")
+
+
+if __name__ == "__main__":
+    for file_name, text in pages().items():
+        (REFERENCE / file_name).write_text(text, encoding="utf-8")

@@ -1,0 +1,332 @@
+"""
+`vodsprite render`: a video in, sheets and a WebVTT file out, all of them or none.
+
+New files are made in a folder of their own beside the old ones and take their places in the end, so whatever
+ends a run early leaves what was there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from vodsprite.errors import FailureKind, InvalidInput, OutputError, VideoError
+
+if TYPE_CHECKING:
+    from vodsprite.sprite.render import SpriteSet
+    from vodsprite.sprite.spec import SpriteSpec
+
+OTHER, USAGE, NO_VIDEO, NO_OUTPUT, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
+
+Progress = Callable[[int, int], None]
+
+
+class Format(StrEnum):
+    """Image formats."""
+
+    JPG = "jpg"
+    PNG = "png"
+    WEBP = "webp"
+
+
+class FillChoice(StrEnum):
+    """How a picture is fitted into a tile of another shape."""
+
+    BLACK = "black"
+    WHITE = "white"
+    STRETCH = "stretch"
+    GAUSS = "gauss"
+
+
+class AccuracyChoice(StrEnum):
+    """Which frame a tile shows."""
+
+    CUE = "cue"
+    EXACT = "exact"
+    KEYFRAME = "keyframe"
+
+
+class Adaptive(StrEnum):
+    """Whether width and height swap for a portrait video."""
+
+    OPEN = "open"
+    CLOSE = "close"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    app.command("render")(render)
+
+
+def render(
+    video: Annotated[Path, typer.Argument(help="The video.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the sheets and the WebVTT.", show_default=False)
+    ],
+    interval: Annotated[
+        str | None, typer.Option(metavar="SECONDS", help="One tile every so many seconds.  [default: 10]")
+    ] = None,
+    percent: Annotated[
+        str | None, typer.Option(metavar="P", help="One tile every P percent of the duration.")
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Of a tile, in px; 0 follows the source.  [default: 142]")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(help="Of a tile, in px; 0 follows the source.  [default: 80]")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Of tiles on a sheet.")] = 10,
+    columns: Annotated[int, typer.Option(help="Of tiles on a sheet.")] = 10,
+    image_format: Annotated[Format, typer.Option("--format", help="Of the sheets.")] = Format.JPG,
+    fill: Annotated[
+        FillChoice, typer.Option(help="How a picture is fitted into a tile of another shape.")
+    ] = FillChoice.BLACK,
+    quality: Annotated[int | None, typer.Option(help="1 to 100; not for png.  [default: 80]")] = None,
+    accuracy: Annotated[
+        AccuracyChoice,
+        typer.Option(
+            help="Show a frame of the tile's cue, the one at its instant, or the keyframe before it."
+        ),
+    ] = AccuracyChoice.CUE,
+    adaptive: Annotated[
+        Adaptive, typer.Option(help="open: a portrait video swaps width and height.")
+    ] = Adaptive.OPEN,
+    definition_name: Annotated[int, typer.Option(min=0, help="The number in the file names.")] = 10,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object that tells every tile.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """
+    Render a video into sprite sheets and a WebVTT file.
+
+    Exit codes: 0 done, 2 wrong usage, 3 the input is no usable video, 4 the output cannot be written, 130
+    interrupted, 1 anything else.
+    """
+    from vodsprite.sprite.spec import Accuracy, Fill, Grid, SpriteSpec
+
+    begun = time.perf_counter()
+    try:
+        spec = SpriteSpec(
+            sampling=_sampling(interval, percent),
+            grid=Grid(rows=rows, columns=columns),
+            tile=_tile(width, height, adaptive=adaptive is Adaptive.OPEN),
+            fill=Fill(fill.value),
+            format=image_format.value,
+            quality=quality,
+            accuracy=Accuracy(accuracy.value),
+        )
+    except InvalidInput as error:
+        _fail(USAGE, str(error))
+    try:
+        with _terminable(), _progress(shown=not quiet and sys.stderr.isatty()) as progress:
+            made = _render(video, output, spec, definition_name, progress)
+    except VideoError as error:
+        _fail(USAGE if error.kind is FailureKind.CONFIGURATION else NO_VIDEO, f"{video}: {error}")
+    except OutputError as error:
+        _fail(NO_OUTPUT, str(error))
+    except MemoryError:
+        _fail(OTHER, f"{video}: there is not enough memory to render it")
+    except KeyboardInterrupt:
+        _fail(INTERRUPTED, "interrupted; nothing was changed")
+    for warning in made.warnings:
+        typer.echo(f"vodsprite: {video}: {warning}", err=True)
+    if as_json:
+        typer.echo(json.dumps(_told(made, time.perf_counter() - begun), ensure_ascii=False))
+    elif not quiet:
+        sheets = "1 sheet" if len(made.sheets) == 1 else f"{len(made.sheets)} sheets"
+        typer.echo(f"{made.total_count} tiles on {sheets}: {output / made.vtt}")
+
+
+def _render(video: Path, output: Path, spec: SpriteSpec, definition: int, progress: Progress) -> SpriteSet:
+    from vodsprite.sprite.render import render as render_sprites
+
+    with _staging(output) as staging:
+
+        def write(name: str, data: bytes) -> None:
+            _write(staging / name, data, shown_as=output / name)
+
+        made = render_sprites(video, spec, write, definition=definition, progress=progress)
+        with _undisturbed():
+            _take_places(staging, output, [*made.sheets, made.vtt], definition)
+    return made
+
+
+@contextmanager
+def _staging(output: Path) -> Iterator[Path]:
+    """Make a folder inside *output* that is gone in the end, and *output* with it if that is empty then."""
+    created = _missing_parents(output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".vodsprite-", suffix=".partial", dir=output))
+    except OSError as error:
+        _remove_empty(created)
+        raise OutputError(f"{output}: {error.strerror}") from error
+    try:
+        yield staging
+    finally:
+        with _undisturbed():
+            shutil.rmtree(staging, ignore_errors=True)
+            _remove_empty(created)
+
+
+def _missing_parents(folder: Path) -> list[Path]:
+    """Return *folder* and its parents as far as they don't exist, innermost first."""
+    return [each for each in (folder, *folder.parents) if not each.exists()]
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:  # it holds something, or was never made
+            return
+
+
+def _write(path: Path, data: bytes, *, shown_as: Path) -> None:
+    try:
+        with path.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"{shown_as}: {error.strerror}") from error
+
+
+def _take_places(staging: Path, output: Path, names: list[str], definition: int) -> None:
+    """Move the new files over the old ones, the WebVTT last; then remove earlier sheets."""
+    for name in names:
+        if (output / name).is_dir():
+            raise OutputError(f"{output / name}: is a folder")
+    for name in names:
+        try:
+            (staging / name).replace(output / name)
+        except OSError as error:
+            raise OutputError(f"{output / name}: {error.strerror}") from error
+    earlier = re.compile(rf"imageSprite_{definition}_\d+\.(jpg|png|webp)")
+    for path in output.iterdir():
+        if earlier.fullmatch(path.name) and path.name not in names and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Progress]:
+    if not shown:
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    with Bar(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task("tiles", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the run as cleanly as Ctrl-C does."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put off Ctrl-C and SIGTERM until the end of the block: it is short, and must not end half way."""
+    came: list[tuple[int, FrameType | None]] = []
+    before = {
+        number: signal.signal(number, lambda *each: came.append(each))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(signal.Signals(came[0][0]))
+
+
+def _sampling(interval: str | None, percent: str | None) -> Any:
+    from vodsprite.sprite.spec import EveryInterval, EveryPercent
+
+    if interval is not None and percent is not None:
+        raise InvalidInput("--percent", "and --interval exclude each other")
+    if percent is not None:
+        return EveryPercent(percent=_number("--percent", percent))
+    return EveryInterval(seconds=_number("--interval", interval or "10"))
+
+
+def _number(option: str, text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise InvalidInput(
+            option, f"is {text[:20]!r}; it is a number such as 10, 0.5 or 1001/30000"
+        ) from None
+
+
+def _tile(width: int | None, height: int | None, *, adaptive: bool) -> Any:
+    from vodsprite.sprite.spec import TileSize
+
+    if width is None and height is None:
+        return TileSize(width_px=142, height_px=80, adaptive=adaptive)
+    # Who names one side wants the picture's shape kept.
+    return TileSize(width_px=width or 0, height_px=height or 0, adaptive=adaptive)
+
+
+def _told(made: SpriteSet, elapsed_s: float) -> dict[str, Any]:
+    return {
+        "total_count": made.total_count,
+        "tile": {"width": made.tile.width_px, "height": made.tile.height_px},
+        "grid": {"rows": made.grid.rows, "columns": made.grid.columns},
+        "sheets": list(made.sheets),
+        "vtt": made.vtt,
+        "duration_s": made.duration_s,
+        "tiles": [
+            {
+                "index": tile.index,
+                "instant_s": float(tile.instant),
+                "pts_s": tile.pts_s,
+                "sheet": tile.sheet,
+                "x": tile.x,
+                "y": tile.y,
+            }
+            for tile in made.tiles
+        ],
+        "elapsed_s": round(elapsed_s, 6),
+    }
+
+
+def _fail(code: int, reason: str) -> NoReturn:
+    typer.echo(f"vodsprite render: {reason}", err=True)
+    raise typer.Exit(code)

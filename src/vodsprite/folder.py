@@ -1,0 +1,105 @@
+"""
+The data folder: who holds it, and the credential that is kept in it.
+
+Whoever can read the folder can sign requests, so it is made for its owner alone.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from vodsprite.errors import DataFolderError, DataFolderLocked
+
+OWNER_ONLY_FOLDER = 0o700
+OWNER_ONLY_FILE = 0o600
+_ID, _KEY = "VODSPRITE_SECRET_ID", "VODSPRITE_SECRET_KEY"
+
+
+class DataFolder:
+    """One installation's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.credentials_path = path / "credentials"
+        self._pid_path = path / "serve.pid"
+
+    def prepare(self) -> None:
+        """
+        Make the folder, unless it is there.
+
+        Raises:
+            DataFolderError: It cannot be made or written.
+        """
+        try:
+            self.path.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataFolderError(f"data folder {self.path} cannot be made: {error.strerror}") from error
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise DataFolderError(f"data folder {self.path} cannot be written")
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """
+        Hold the folder for this process until the end of the block; the system lets go when the process dies.
+
+        Raises:
+            DataFolderLocked: Another process holds it; the message names its process id.
+        """
+        lock = FileLock(self.path / "serve.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise DataFolderLocked(
+                f"data folder {self.path} is held by process {self._holder()}; "
+                "stop that one first, or name another folder with --data"
+            ) from None
+        try:
+            self._pid_path.write_text(f"{os.getpid()}\n", encoding="ascii")
+            yield
+        finally:
+            self._pid_path.unlink(missing_ok=True)
+            lock.release()
+
+    def is_held(self) -> bool:
+        """Tell whether a process holds the folder at this moment."""
+        try:
+            with FileLock(self.path / "serve.lock").acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def read_credential(self) -> tuple[str, str] | None:
+        """Return the kept secret id and secret key, or None when none is kept."""
+        try:
+            lines = self.credentials_path.read_text(encoding="ascii").splitlines()
+        except FileNotFoundError:
+            return None
+        pairs = dict(line.split("=", 1) for line in lines if "=" in line)
+        try:
+            return pairs[_ID], pairs[_KEY]
+        except KeyError as missing:
+            raise DataFolderError(f"the file credentials of the data folder lacks {missing}") from None
+
+    def keep_credential(self, secret_id: str, secret_key: str) -> None:
+        """Keep a credential, readable by the owner alone; it is on the disk when this returns."""
+        if stat.S_IMODE(self.path.stat().st_mode) & 0o077:
+            self.path.chmod(OWNER_ONLY_FOLDER)
+        partial = self.credentials_path.with_suffix(".partial")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY_FILE)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{_ID}={secret_id}\n{_KEY}={secret_key}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.credentials_path)
+
+    def _holder(self) -> str:
+        try:
+            return self._pid_path.read_text(encoding="ascii").strip() or "unknown"
+        except OSError:
+            return "unknown"
