@@ -310,7 +310,7 @@ def test_an_original_is_served_by_its_signed_path_only(
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
     head, _, tail = str(url).partition("/originals/")
     signature, _, rest = tail.partition("/")
-    changed = signature[:-1] + ("A" if signature[-1] != "A" else "B")
+    changed = ("A" if signature[0] != "A" else "B") + signature[1:]
     for broken in (f"{head}/originals/{changed}/{rest}", f"{head}/originals/{file_id}/{file_id}.mp4"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(broken)

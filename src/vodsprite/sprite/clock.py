@@ -46,7 +46,7 @@ class Clock:
     end: int  # when the last picture ends
     packets: PacketTable | None = None
     pictures: PictureTable | None = None
-    is_damaged: bool = False  # the file ends before its container says so
+    is_damaged: bool = False  # packets are damaged or missing
 
     @property
     def duration(self) -> Fraction:
@@ -232,10 +232,12 @@ def _by_decoding(source: Source, tick: int, first_packet: Packet, *, damaged: bo
 
 
 def _rows(video: Opened, first: _FirstPicture | None) -> tuple[list[Row], bool]:
-    """Return a row for every packet, and whether the file ended too early; show *first* what it needs."""
+    """Return a row for every packet, and whether some are damaged or missing; show *first* what it needs."""
     rows: list[Row] = []
+    damaged = False
     try:
         for packet in video.packets():
+            damaged = damaged or packet.is_corrupt
             rows.append(
                 Row(
                     pts=packet.pts,
@@ -248,8 +250,8 @@ def _rows(video: Opened, first: _FirstPicture | None) -> tuple[list[Row], bool]:
             if first is not None:
                 first.feed(packet)
     except Damaged:
-        return rows, True
-    return rows, False
+        damaged = True
+    return rows, damaged
 
 
 class _FirstPicture:

@@ -211,7 +211,7 @@ class _Job:
         """Return what a person should know about the result."""
         if not self._video.clock.is_damaged:
             return ()
-        return ("the file is damaged or cut short; what comes after the damage is missing",)
+        return ("the file is damaged or cut short; pictures may be missing or spoilt",)
 
     def _tiler(self) -> Tiler:
         return Tiler(

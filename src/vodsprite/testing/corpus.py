@@ -1,8 +1,8 @@
 """
 The corpus: real and crafted video files with the outcome that is expected of each.
 
-It lies beside the repository, in `../shared/media`, or where `VODSPRITE_CORPUS` says. Where it is missing, tests that
-need it are left out; on a build server (`CI` is set) that is a failure.
+It lies beside the repository, in `../shared/media`, or where `VODSPRITE_CORPUS` says. Where it is missing,
+tests that need it are left out; on a build server (`CI` is set) that is a failure.
 """
 
 from __future__ import annotations

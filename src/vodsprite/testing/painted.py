@@ -1,8 +1,8 @@
 """
 The painted video: every frame carries its number in its pixels, so that a tile tells which frame it shows.
 
-A number is painted as black and white fields, one for each bit, in a grid of 4 x 4; large fields survive scaling and
-lossy coding. Its frames differ, so prediction between them has something to do.
+A number is painted as black and white fields, one for each bit, in a grid of 4 x 4: large fields survive
+scaling and lossy coding.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NUMBERS = 2 ** (_GRID * _GRID)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Painting:
-    """How to make a painted video; the defaults have B-frames, several GOPs and a frame rate that isn't whole."""
+    """How to make a painted video. The defaults give B-frames, several GOPs and an uneven rate."""
 
     frames: int = 120
     codec: str = "libx264"
