@@ -102,6 +102,10 @@ class Opened:
         except av.FFmpegError as error:
             raise_if_out_of_memory(error)
             raise Damaged from error
+        except IndexError:
+            # PyAV 18.1 stumbles at the end of a file in which a stream turned up only half-way; all packets
+            # have been given out by then.
+            return
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """Yield every picture in the order of the decoder's output, without any seeking or skipping."""
@@ -195,9 +199,13 @@ def configure(context: VideoCodecContext) -> None:
 
 
 def raise_if_out_of_memory(error: av.FFmpegError) -> None:
-    """Damage is one thing, a lack of memory another: the latter isn't to be taken for the former."""
+    """
+    Raise a `VideoError` for a lack of memory, which isn't to be passed over like damage.
+
+    A damaged header that asks for absurdly much ends here, too.
+    """
     if isinstance(error, MemoryError):
-        raise error
+        raise VideoError(FailureKind.UNSUPPORTED, "needs more memory than there is") from error
 
 
 def _open_container(source: Source) -> InputContainer:
