@@ -143,7 +143,9 @@ def render(
     except MemoryError:
         _fail(OTHER, f"{video}: there is not enough memory to render it")
     except KeyboardInterrupt:
-        _fail(INTERRUPTED, "interrupted; nothing was changed")
+        _fail(INTERRUPTED, f"{video}: interrupted; nothing was changed")
+    except Exception as error:  # noqa: BLE001  the program's edge: a fault of ours is one line too
+        _fail(OTHER, f"{video}: {type(error).__name__}: {error}")
     for warning in made.warnings:
         typer.echo(f"vodsprite: {video}: {warning}", err=True)
     if as_json:
@@ -209,19 +211,39 @@ def _write(path: Path, data: bytes, *, shown_as: Path) -> None:
 
 
 def _take_places(staging: Path, output: Path, names: list[str], definition: int) -> None:
-    """Move the new files over the old ones, the WebVTT last; then remove earlier sheets."""
-    for name in names:
-        if (output / name).is_dir():
-            raise OutputError(f"{output / name}: is a folder")
-    for name in names:
-        try:
+    """Move the new files over the old ones, the WebVTT last, or none; then remove earlier sheets."""
+    moved: list[Path] = []
+    try:
+        for name in names:
+            _keep(output / name, staging / f"{name}.earlier")
+        for name in names:
             (staging / name).replace(output / name)
-        except OSError as error:
-            raise OutputError(f"{output / name}: {error.strerror}") from error
+            moved.append(output / name)
+    except OSError as error:
+        for path in moved:
+            _put_back(staging / f"{path.name}.earlier", path)
+        raise OutputError(f"{error.filename2 or error.filename or output}: {error.strerror}") from error
     earlier = re.compile(rf"imageSprite_{definition}_\d+\.(jpg|png|webp)")
     for path in output.iterdir():
         if earlier.fullmatch(path.name) and path.name not in names and path.is_file():
             path.unlink(missing_ok=True)
+
+
+def _keep(path: Path, spare: Path) -> None:
+    """Give *path*, if it is there, a second name; where a file can have but one, copy it."""
+    try:
+        spare.hardlink_to(path)
+    except FileNotFoundError:
+        return
+    except OSError:
+        shutil.copy2(path, spare)
+
+
+def _put_back(spare: Path, path: Path) -> None:
+    if spare.exists():
+        spare.replace(path)
+    else:
+        path.unlink()
 
 
 @contextmanager
