@@ -220,3 +220,16 @@ def test_an_interrupted_run_leaves_what_was_there(
     assert process.returncode == code
     assert "Traceback" not in errors
     assert contents(tmp_path) == {"imageSprite_10.vtt": b"the old one"}
+
+
+def test_a_set_takes_its_places_whole_or_not_at_all(video: Path, tmp_path: Path) -> None:
+    """Where one of the new files cannot take its place, none does, and the earlier ones are as they were."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "imageSprite_10_0.jpg").write_bytes(b"earlier")
+    (out / "imageSprite_10.vtt").mkdir()
+    done = run(video, "-o", out)
+    assert done.returncode == 4
+    assert "imageSprite_10.vtt" in done.stderr
+    assert sorted(each.name for each in out.iterdir()) == ["imageSprite_10.vtt", "imageSprite_10_0.jpg"]
+    assert (out / "imageSprite_10_0.jpg").read_bytes() == b"earlier"
