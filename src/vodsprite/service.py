@@ -41,6 +41,11 @@ def run(settings: Settings) -> None:
         asyncio.run(_serve(settings, service, listener, url))
 
 
+def _where_the_key_is(settings: Settings) -> dict[str, str]:
+    kept = DataFolder(settings.data).credentials_path
+    return {"credentials": str(kept)} if kept.exists() and not settings.secret_id else {}
+
+
 def _local_url(host: str, port: int) -> str:
     """The address under which this machine reaches the service."""
     name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
@@ -84,7 +89,7 @@ async def _serve(settings: Settings, service: Service, listener: socket.socket, 
     sweeping = asyncio.create_task(_sweep(service, stopping))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     watching = asyncio.create_task(stopping.wait())
-    log.info("listening", url=url, data=str(settings.data), public_url=settings.public_url or None)
+    log.info("listening", url=url, data=str(settings.data), **_where_the_key_is(settings))
     try:
         await asyncio.wait({serving, dispatching, sweeping, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:
