@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from vodsprite.database.wakeup import Wakeup
 from vodsprite.delivery.dispatcher import Dispatcher, DispatcherSettings
 from vodsprite.delivery.outbox import Outbox
 from vodsprite.delivery.pull import PullQueue, PullSettings
-from vodsprite.errors import DataFolderError, SettingsError
+from vodsprite.errors import AppNotFound, DataFolderError, DataFolderLocked, SettingsError
 from vodsprite.folder import DataFolder
 from vodsprite.housekeeping import Housekeeper
 from vodsprite.ids import RandomIds
@@ -43,6 +44,7 @@ from vodsprite.templates.catalog import TemplateCatalog
 log = structlog.get_logger()
 
 MIB = 1024 * 1024
+OTHERS_SET_UP_WITHIN_S = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +80,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     """
     folder = DataFolder(settings.data)
     folder.prepare()
-    if _needs_upgrade(settings):
-        if folder.is_held():
-            raise DataFolderError(
-                f"a service of another version holds {settings.data}; use that version's own command"
-            )
-        with folder.hold(), open_installation(settings, folder):
-            pass
+    _set_up(settings, folder)
     with _opened(settings) as installation:
         yield installation.parts
 
@@ -162,12 +158,33 @@ def build_service(settings: Settings, installation: Installation, *, public_url:
     )
 
 
-def _needs_upgrade(settings: Settings) -> bool:
+def _set_up(settings: Settings, folder: DataFolder) -> None:
+    """See to it that the installation is one: by our own hands, or those of the process that has it."""
+    end = time.monotonic() + OTHERS_SET_UP_WITHIN_S
+    while not _is_set_up(settings):
+        try:
+            with folder.hold(), open_installation(settings, folder):
+                return
+        except DataFolderLocked as held:
+            # Who holds it may be starting at this moment.
+            if time.monotonic() > end:
+                raise DataFolderError(
+                    f"{held}; it is of another version, whose own vodsprite command works beside it"
+                ) from held
+        time.sleep(0.05)
+
+
+def _is_set_up(settings: Settings) -> bool:
     database = Database(DatabaseSettings(url=settings.effective_database_url()))
     try:
-        return not is_current(database)
+        if not is_current(database):
+            return False
+        AppRegistry(database, SystemClock(), RandomIds()).find(None)
+    except AppNotFound:
+        return False
     finally:
         database.close()
+    return True
 
 
 @contextmanager

@@ -129,7 +129,7 @@ class HandlesStale(VodspriteError):
 
     def __init__(self, handles: Sequence[str]) -> None:
         super().__init__(
-            f"{len(handles)} handle(s) no longer confirm anything, their events will be handed out again: "
+            f"{len(handles)} handle(s) confirm nothing (an event not confirmed in time comes again): "
             + ", ".join(handles)
         )
         self.handles = tuple(handles)

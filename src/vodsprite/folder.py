@@ -6,6 +6,7 @@ Whoever can read the folder can sign requests, so it is made for its owner alone
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -42,37 +43,38 @@ class DataFolder:
             raise DataFolderError(f"data folder {self.path} cannot be made: {error.strerror}") from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise DataFolderError(f"data folder {self.path} cannot be written")
+        if stat.S_IMODE(self.path.stat().st_mode) & 0o077:
+            with contextlib.suppress(PermissionError):  # somebody else's folder, lent to us
+                self.path.chmod(OWNER_ONLY_FOLDER)
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self, *, wait_s: float = 0) -> Iterator[None]:
         """
         Hold the folder for this process until the end of the block; the system lets go when the process dies.
 
+        Args:
+            wait_s: How long to wait for who has it: a command may hold a new folder for a moment.
+
         Raises:
             DataFolderLocked: Another process holds it; the message names its process id.
+            DataFolderError: The folder cannot be written, as on a full disk.
         """
         lock = FileLock(self.path / "serve.lock")
         try:
-            lock.acquire(timeout=0)
+            with self._errors_told():
+                lock.acquire(timeout=wait_s)
         except Timeout:
             raise DataFolderLocked(
                 f"data folder {self.path} is held by process {self._holder()}; "
                 "stop that one first, or name another folder with --data"
             ) from None
         try:
-            self._pid_path.write_text(f"{os.getpid()}\n", encoding="ascii")
+            with self._errors_told():
+                self._pid_path.write_text(f"{os.getpid()}\n", encoding="ascii")
             yield
         finally:
             self._pid_path.unlink(missing_ok=True)
             lock.release()
-
-    def is_held(self) -> bool:
-        """Tell whether a process holds the folder at this moment."""
-        try:
-            with FileLock(self.path / "serve.lock").acquire(timeout=0):
-                return False
-        except Timeout:
-            return True
 
     def read_credential(self) -> tuple[str, str] | None:
         """Return the kept secret id and secret key, or None when none is kept."""
@@ -80,6 +82,8 @@ class DataFolder:
             lines = self.credentials_path.read_text(encoding="ascii").splitlines()
         except FileNotFoundError:
             return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataFolderError(f"{self.credentials_path} cannot be read: {error}") from error
         pairs = dict(line.split("=", 1) for line in lines if "=" in line)
         try:
             return pairs[_ID], pairs[_KEY]
@@ -88,15 +92,23 @@ class DataFolder:
 
     def keep_credential(self, secret_id: str, secret_key: str) -> None:
         """Keep a credential, readable by the owner alone; it is on the disk when this returns."""
-        if stat.S_IMODE(self.path.stat().st_mode) & 0o077:
-            self.path.chmod(OWNER_ONLY_FOLDER)
         partial = self.credentials_path.with_suffix(".partial")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY_FILE)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{_ID}={secret_id}\n{_KEY}={secret_key}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.credentials_path)
+        with self._errors_told():
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY_FILE)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(f"{_ID}={secret_id}\n{_KEY}={secret_key}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.credentials_path)
+
+    @contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        try:
+            yield
+        except Timeout:
+            raise
+        except OSError as error:
+            raise DataFolderError(f"data folder {self.path} cannot be written: {error.strerror}") from error
 
     def _holder(self) -> str:
         try:

@@ -35,7 +35,11 @@ def run(settings: Settings) -> None:
     logs.set_up(settings.log_format)
     folder = DataFolder(settings.data)
     folder.prepare()
-    with folder.hold(), _listen(settings) as listener, open_installation(settings, folder) as installation:
+    with (
+        folder.hold(wait_s=1),
+        _listen(settings) as listener,
+        open_installation(settings, folder) as installation,
+    ):
         url = _local_url(settings.host, listener.getsockname()[1])
         service = build_service(settings, installation, public_url=_public_url(settings, url))
         asyncio.run(_serve(settings, service, listener, url))
@@ -48,7 +52,8 @@ def _where_the_key_is(settings: Settings) -> dict[str, str]:
 
 def _local_url(host: str, port: int) -> str:
     """The address under which this machine reaches the service."""
-    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    wildcards = {"": "127.0.0.1", "0": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+    name = wildcards.get(host, host)
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 

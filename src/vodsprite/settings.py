@@ -8,8 +8,10 @@ command line says wins over both. Nothing else in the product reads the environm
 from __future__ import annotations
 
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -18,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from sqlalchemy import make_url
 
 from vodsprite.errors import InvalidInput, SettingsError
 from vodsprite.outbound.addresses import AddressRules
@@ -76,7 +79,10 @@ class Settings(BaseSettings):
     )
     render_memory_mib: int = Field(2048, ge=128, description="Memory that one render may take, in MiB.")
     drain_s: float = Field(
-        8, ge=0, description="Seconds that running renders get to finish when the service is told to stop."
+        8,
+        ge=0,
+        description="Seconds that running renders get to finish when the service is told to stop; "
+        "the stop itself may take some 3 s more.",
     )
     lease_s: int = Field(
         30, ge=1, description="Seconds that a pulled event stays hidden until it is confirmed."
@@ -99,8 +105,9 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _an_http_url(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("must be an address such as https://vod.example.com")
         return value.rstrip("/")
 
     @field_validator("outbound_allow")
@@ -115,11 +122,27 @@ class Settings(BaseSettings):
     @property
     def is_wildcard_host(self) -> bool:
         """Whether the service listens on every address, so that no single one names it."""
-        return self.host in ("", "0.0.0.0", "::")  # noqa: S104  recognised, not bound
+        if self.host in ("", "0"):
+            return True
+        try:
+            return ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
 
     def effective_database_url(self) -> str:
-        """The database's URL, the default filled in."""
-        return self.database_url or f"sqlite:///{(self.data / 'vodsprite.sqlite').absolute()}"
+        """
+        The database's URL, the default filled in.
+
+        Raises:
+            SettingsError: The data folder's name cannot stand in a URL.
+        """
+        if self.database_url:
+            return self.database_url
+        path = str((self.data / "vodsprite.sqlite").absolute())
+        url = f"sqlite:///{path}"
+        if make_url(url).database != path:
+            raise SettingsError(f"setting data: a folder's name may hold neither ? nor %XX, got {self.data}")
+        return url
 
     def effective_store_url(self) -> str:
         """The store's URL, the default filled in."""
@@ -148,6 +171,25 @@ def load(*, file: Path | None = None, **given: Any) -> Settings:
         raise SettingsError(f"settings file {path} is not TOML: {error}") from error
     except OSError as error:
         raise SettingsError(f"settings file {path} cannot be read: {error.strerror}") from error
+
+
+def defaults(data: Path) -> Settings:
+    """Return the settings of an installation in *data* that nobody has set anything for."""
+
+    class Alone(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (init_settings,)
+
+    given: dict[str, Any] = {"data": data}
+    return Alone(**given)
 
 
 def _with_file(path: Path) -> type[Settings]:

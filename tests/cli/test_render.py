@@ -99,6 +99,7 @@ def test_every_option_reaches_the_render(video: Path, tmp_path: Path) -> None:
     "arguments",
     [
         ("--interval", "0"),
+        ("--interval", "1e999999999"),
         ("--interval", "soon"),
         ("--percent", "101"),
         ("--interval", "1", "--percent", "1"),

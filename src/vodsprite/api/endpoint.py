@@ -34,7 +34,8 @@ LARGEST_QUERY_BYTES = 32 * 1024
 _ADMITTED_BYTES = 64 * 1024
 """A body that announces more is only read once its sender is known."""
 
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
+_HIGHEST_PORT = 65_535
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([1-9]\d{0,4}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +164,10 @@ class Endpoint:
     def _origin(self, head: Head) -> str | None:
         if self._public_url is not None:
             return self._public_url
-        if self._trust_host and _HOST.fullmatch(head.host):
-            return f"{head.scheme}://{head.host}"
-        return None
+        host = _HOST.fullmatch(head.host) if self._trust_host else None
+        if host is None or int(host[2] or 0) > _HIGHEST_PORT:
+            return None
+        return f"{head.scheme}://{head.host}"
 
     def _failure(self, error: Exception, trace: Trace) -> Fields:
         told = self._generation.failure(error, trace.action, trace.request_id)

@@ -176,7 +176,9 @@ def _complain(error: ValidationError) -> NoReturn:
     kind = _COMPLAINTS.get(fault["type"], InvalidInput)
     if kind is MissingInput:
         raise MissingInput(name) from None
-    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = fault["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    for what in ("Input ", "String ", "List "):
+        message = message.removeprefix(what)
     raise kind(name, f"cannot be used: {message[:300]}") from None
 
 

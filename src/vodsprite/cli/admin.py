@@ -133,19 +133,26 @@ def key_show(data: Data = None) -> None:
     from vodsprite.errors import DataFolderError
     from vodsprite.folder import DataFolder
 
-    folder = DataFolder(_settings(data).data)
+    read = _settings(data)
+    if read.secret_id:
+        _print_secret(read.secret_id, read.secret_key.get_secret_value())
+        return
+    folder = DataFolder(read.data)
     kept = folder.read_credential()
     if kept is None:
         raise DataFolderError(
             f"no credential is kept in {folder.path}: "
-            "start the service once, or make one with `vodsprite key create`"
+            "start the service once, make one with `vodsprite key create`, "
+            "or look where VODSPRITE_SECRET_ID and VODSPRITE_SECRET_KEY are set for the service"
         )
     _print_secret(*kept)
 
 
 def _settings(data: Path | None) -> Settings:
-    from vodsprite import settings
+    from vodsprite import logs, settings
 
+    # Standard output is for the answer alone.
+    logs.set_up("auto")
     return settings.load(data=data)
 
 

@@ -46,12 +46,25 @@ def demo(
 ) -> None:
     """Show the main job on a real video: render, callback, pull, confirm."""
     try:
+        _check_writable(output)
         asyncio.run(_demo(keep=keep, output=output))
-    except (DemoFailed, OSError, TimeoutError) as error:
-        typer.echo(f"vodsprite demo: {error or 'a step took too long'}", err=True)
+    except TimeoutError as error:
+        typer.echo("vodsprite demo: a step took too long", err=True)
+        raise typer.Exit(1) from error
+    except (VodspriteError, OSError) as error:
+        typer.echo(f"vodsprite demo: {error}", err=True)
         raise typer.Exit(1) from error
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(130) from None
+
+
+def _check_writable(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise DemoFailed(f"{output} cannot be written: {error.strerror}") from error
 
 
 async def _demo(*, keep: bool, output: Path) -> None:
@@ -118,7 +131,8 @@ def _set_up(data: Path, callback_url: str) -> tuple[str, int, tuple[str, str]]:
     from vodsprite.folder import DataFolder
     from vodsprite.sprite.spec import EveryInterval, Grid, SpriteSpec, TileSize
 
-    with open_parts(settings.load(data=data)) as parts:
+    # By the defaults alone: what the environment sets belongs to another installation.
+    with open_parts(settings.defaults(data)) as parts:
         app_id = parts.apps.find(None).app_id
         parts.apps.change_subscription(app_id, mode=DeliveryMode.BOTH, url=callback_url)
         media = parts.media.add_file(app_id, VIDEO)
@@ -161,7 +175,6 @@ def _print_event(event: dict[str, Any]) -> None:
 async def _fetch(urls: list[str], output: Path) -> list[Path]:
     import aiohttp
 
-    output.mkdir(parents=True, exist_ok=True)
     paths = []
     async with aiohttp.ClientSession() as session:
         for url in urls:

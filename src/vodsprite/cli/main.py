@@ -45,11 +45,20 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a domain error is one line on standard error and exit code 1."""
+    """Run the command line; an error is one line on standard error and exit code 1."""
     try:
         app()
     except VodspriteError as error:
         typer.echo(f"vodsprite: {error}", err=True)
+        sys.exit(1)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        first_line = str(error).partition("\n")[0]
+        typer.echo(
+            f"vodsprite: unexpected {type(error).__name__}: {first_line} (PYTHONDEVMODE=1 tells more)",
+            err=True,
+        )
         sys.exit(1)
 
 

@@ -310,6 +310,9 @@ def _sampling(interval: str | None, percent: str | None) -> Any:
 
 def _number(option: str, text: str) -> Fraction:
     try:
+        # A fraction of a text such as 1e999999999 would be written out digit by digit.
+        if re.fullmatch(r"\d{1,9}(\.\d{0,12})?|\.\d{1,12}|\d{1,9}/\d{1,9}", text) is None:
+            raise ValueError(text)
         return Fraction(text)
     except (ValueError, ZeroDivisionError):
         raise InvalidInput(

@@ -17,9 +17,9 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
-from vodsprite.errors import StorageFull
+from vodsprite.errors import DataFolderError, StorageFull
 
 BUSY_TIMEOUT_S = 30.0
 _DEFERRED = {"vodsprite_deferred": True}
@@ -50,14 +50,15 @@ class Database:
 
         Raises:
             StorageFull: The disk has no room; nothing was written.
+            DataFolderError: The file is no database.
         """
-        with _room(), self.engine.begin() as conn:
+        with _faults_told(), self.engine.begin() as conn:
             yield conn
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a transaction that only reads; on SQLite it neither waits for writers nor hinders them."""
-        with self.engine.connect().execution_options(**_DEFERRED) as conn, conn.begin():
+        with _faults_told(), self.engine.connect().execution_options(**_DEFERRED) as conn, conn.begin():
             yield conn
 
     def jobs_engine(self) -> Engine:
@@ -92,12 +93,14 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 @contextmanager
-def _room() -> Iterator[None]:
+def _faults_told() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except DatabaseError as error:
         if is_disk_full(error):
             raise StorageFull("the database's disk is full; free some room and try again") from error
+        if "file is not a database" in str(error):
+            raise DataFolderError("the database file is damaged, or no database at all") from error
         raise
 
 
