@@ -7,6 +7,7 @@ Writes the reference pages from the code that they describe: `./dev python docs/
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,14 @@ import click
 import typer.main
 from pydantic import SecretStr
 
+from vodsprite import samples
 from vodsprite.api.v2017.actions import ACTIONS as ACTIONS_2017
 from vodsprite.api.v2018.actions import ACTIONS as ACTIONS_2018
+from vodsprite.apps.app import DEFAULT_MUTED
 from vodsprite.cli.main import app
+from vodsprite.events import TYPE_OF, EventType
 from vodsprite.settings import ENV_PREFIX, FILE_NAME, Settings
+from vodsprite.wire import payloads
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -29,6 +34,7 @@ def pages() -> dict[str, str]:
         "settings.md": "\n".join(_settings()) + "\n",
         "commands.md": "\n".join(_commands()) + "\n",
         "actions.md": "\n".join(_actions()) + "\n",
+        "events.md": "\n".join(_events()) + "\n",
     }
 
 
@@ -84,6 +90,30 @@ def _parameters(action: Any) -> str:
 def _summary(action: Any) -> str:
     text = inspect.getdoc(action.run) or ""
     return text.split("\n\n")[0].replace("\n", " ")
+
+
+def _events() -> Iterator[str]:
+    yield "# Events\n"
+    yield (
+        "A 3.0 body has every member, `null` but for the one that its type fills; pulled, it begins with "
+        "`EventHandle`, and pushed to an app with a sign key it ends in `Sign` and `T`. A 2.0 body is an "
+        "envelope of `version`, `eventType` and `data`. The samples below are what "
+        "`vodsprite events trigger` sends, by type or by the name of the sample.\n"
+    )
+    yield "| type | member of a 3.0 body | 2.0 | at first | samples |\n| --- | --- | --- | --- | --- |"
+    for kind in EventType:
+        names = [name for name, event in samples.SAMPLES.items() if TYPE_OF[type(event)] is kind]
+        links = ", ".join(f"[`{name}`](#{name})" for name in names)
+        has_v2 = "yes" if payloads.has_v2(kind) else "no"
+        at_first = "off" if kind in DEFAULT_MUTED else "on"
+        type_name, member = payloads.event_type_name(kind), payloads.member_of(kind)
+        yield f"| `{type_name}` | `{member}` | {has_v2} | {at_first} | {links} |"
+    for name, event in samples.SAMPLES.items():
+        yield f"\n## {name}"
+        for title, body in (("3.0", payloads.render_v3(event)), ("2.0", payloads.render_v2(event))):
+            if body is not None:
+                shown = json.dumps(body, ensure_ascii=False, indent=2)
+                yield f"\n{title}:\n\n```json\n{shown}\n```"
 
 
 if __name__ == "__main__":

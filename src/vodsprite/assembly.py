@@ -21,9 +21,10 @@ from vodsprite.database.wakeup import Wakeup
 from vodsprite.delivery.dispatcher import Dispatcher, DispatcherSettings
 from vodsprite.delivery.outbox import Outbox
 from vodsprite.delivery.pull import PullQueue, PullSettings
+from vodsprite.delivery.replay import EventLog
 from vodsprite.errors import AppNotFound, DataFolderError, DataFolderLocked, SettingsError
 from vodsprite.folder import DataFolder
-from vodsprite.housekeeping import Housekeeper
+from vodsprite.housekeeping import Housekeeper, Keeping
 from vodsprite.ids import RandomIds
 from vodsprite.media.links import Links, ensure_path_key
 from vodsprite.media.registry import MediaRegistry
@@ -152,7 +153,14 @@ def build_service(settings: Settings, installation: Installation, *, public_url:
         ),
         worker=RenderWorker(engine, runner, reconciler),
         dispatcher=dispatcher,
-        housekeeper=Housekeeper(parts.database, parts.store, parts.media, reconciler, parts.pulls),
+        housekeeper=Housekeeper(
+            parts.database,
+            parts.store,
+            parts.media,
+            reconciler,
+            parts.pulls,
+            Keeping(settled_s=settings.keep_settled_s, dead_s=settings.keep_dead_s),
+        ),
         outbound=outbound,
         clock=parts.clock,
     )
@@ -213,6 +221,7 @@ def _opened(settings: Settings) -> Iterator[Installation]:
                 database, engine, media, templates, outbox, wakeup, links, clock, ids, task_settings
             ),
             pulls=PullQueue(database, wakeup, clock, ids, pull_settings),
+            events=EventLog(database, outbox, wakeup, clock),
             store=store,
             wakeup=wakeup,
             clock=clock,

@@ -10,7 +10,9 @@ Domain errors: what went wrong, where, and what a person can do.
     │   ├── MediaNotFound
     │   ├── TemplateNotFound
     │   ├── TaskNotFound
-    │   └── AppNotFound
+    │   ├── AppNotFound
+    │   ├── SecretNotFound
+    │   └── EventNotFound
     ├── LimitReached              there are as many of these as there may be
     ├── SessionIdUsed             the caller's key against doubles was seen inside its window
     ├── HandlesStale              some handles no longer stand for a lease
@@ -110,6 +112,14 @@ class TaskNotFound(NotFound):
 
 class AppNotFound(NotFound):
     kind = "app"
+
+
+class SecretNotFound(NotFound):
+    kind = "secret"
+
+
+class EventNotFound(NotFound):
+    kind = "event"
 
 
 class LimitReached(VodspriteError):

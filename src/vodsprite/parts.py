@@ -9,6 +9,7 @@ from vodsprite.clock import Clock
 from vodsprite.database.engine import Database
 from vodsprite.database.wakeup import Wakeup
 from vodsprite.delivery.pull import PullQueue
+from vodsprite.delivery.replay import EventLog
 from vodsprite.ids import IdSource
 from vodsprite.media.links import Links
 from vodsprite.media.registry import MediaRegistry
@@ -28,6 +29,7 @@ class Parts:
     links: Links
     tasks: TaskQueue
     pulls: PullQueue
+    events: EventLog
     store: Store
     wakeup: Wakeup
     clock: Clock

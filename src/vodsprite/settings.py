@@ -95,6 +95,14 @@ class Settings(BaseSettings):
         ge=60,
         description="Seconds that an event waits to be pulled before it becomes a dead letter.",
     )
+    keep_settled_s: int = Field(
+        7 * 24 * 3600,
+        ge=60,
+        description="Seconds that a delivery is kept, to be seen and replayed, after its receiver has it.",
+    )
+    keep_dead_s: int = Field(
+        30 * 24 * 3600, ge=60, description="Seconds that a dead letter is kept, to be seen and replayed."
+    )
     original_link_s: int = Field(
         7 * 24 * 3600, ge=60, description="Seconds that a signed link to an original stays good."
     )

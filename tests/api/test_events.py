@@ -319,6 +319,126 @@ class TestConfig:
         assert event["EventType"] == "FileDeleted"
 
 
+class TestConsoleConfig:
+    """ModifyEventNotificationConfigForConsole: every switch, and an address for each format."""
+
+    def test_both_addresses_stand_side_by_side(self, service: Service) -> None:
+        """Each is set, kept and cleared on its own; the other action sees the 3.0 one."""
+        action = "ModifyEventNotificationConfigForConsole"
+        service.caller.call(
+            action, NotificationUrlV3="http://a.example/3", NotificationUrlV2="http://a.example/2"
+        )
+        service.caller.call(action, NotificationUrlV3="")
+        answer = service.caller.call(action, Mode="PULL", NotificationUrlV3="http://b.example/3")
+
+        subscription = service.parts.apps.subscription(service.primary.app_id)
+        assert list(answer) == ["RequestId"]
+        assert (subscription.url, subscription.url_v2) == ("http://b.example/3", "http://a.example/2")
+        assert subscription.mode is DeliveryMode.PULL
+        assert service.caller.call("DescribeEventConfig")["NotificationUrl"] == "http://b.example/3"
+
+    @pytest.mark.parametrize(
+        ("switch", "event_type"),
+        [
+            ("UploadMediaCompleteEventSwitch", EventType.FILE_UPLOADED),
+            ("CreateSnapshotByTimeOffsetCompleteEventSwitch", EventType.SNAPSHOT_COMPLETE),
+            ("CreateImageSpriteCompleteEventSwitch", EventType.IMAGE_SPRITE_COMPLETE),
+            ("DeleteMediaCompleteEventSwitch", EventType.FILE_DELETED),
+        ],
+    )
+    def test_each_switch_mutes_its_own_event(
+        self, service: Service, switch: str, event_type: EventType
+    ) -> None:
+        """Off mutes it, on lets it sound, and no other event is touched."""
+        action = "ModifyEventNotificationConfigForConsole"
+        app_id = service.primary.app_id
+        before = service.parts.apps.subscription(app_id).muted
+
+        service.caller.call(action, **{switch: "OFF"})
+        assert service.parts.apps.subscription(app_id).muted == before | {event_type}
+        service.caller.call(action, **{switch: "ON"})
+        assert service.parts.apps.subscription(app_id).muted == before - {event_type}
+
+    def test_a_muted_sprite_event_is_not_queued(self, service: Service) -> None:
+        """The switch of the main event does what it says."""
+        service.caller.call(
+            "ModifyEventNotificationConfigForConsole", CreateImageSpriteCompleteEventSwitch="OFF"
+        )
+        service.record(sprite_event())
+
+        assert service.caller.call("PullEvents")["EventSet"] == []
+
+    def test_switches_of_what_we_never_send_are_accepted(self, service: Service) -> None:
+        """A console that sends every switch gets no error, and nothing changes."""
+        before = service.parts.apps.subscription(service.primary.app_id).muted
+        answer = service.caller.call(
+            "ModifyEventNotificationConfigForConsole",
+            TranscodeCompleteEventSwitch="ON",
+            ConcatMediaCompleteEventSwitch="OFF",
+        )
+
+        assert list(answer) == ["RequestId"]
+        assert service.parts.apps.subscription(service.primary.app_id).muted == before
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"Mode": "BOTH"},
+            {"NotificationUrlV3": "ftp://a.example/"},
+            {"NotificationUrlV2": "http://"},
+            {"CreateImageSpriteCompleteEventSwitch": "on"},
+        ],
+    )
+    def test_a_bad_value_changes_nothing(self, service: Service, change: dict[str, Any]) -> None:
+        """The message names the member as this action calls it."""
+        answer = service.caller.call(
+            "ModifyEventNotificationConfigForConsole", DeleteMediaCompleteEventSwitch="ON", **change
+        )
+
+        assert answer["Error"]["Code"] == "InvalidParameter"
+        assert answer["Error"]["Message"].startswith(next(iter(change)) + " ")
+        assert service.caller.call("DescribeEventConfig")["DeleteMediaCompleteEventSwitch"] == "OFF"
+
+    def test_calls_at_once_that_change_different_switches_both_hold(self, service: Service) -> None:
+        """Reading, changing and writing is one step: no call writes back what another has just changed."""
+        upload, delete = "UploadMediaCompleteEventSwitch", "DeleteMediaCompleteEventSwitch"
+        for turn in range(8):
+            value = ("ON", "OFF")[turn % 2]
+            both = threading.Barrier(2)
+
+            def change(switch: str, value: str = value, both: threading.Barrier = both) -> None:
+                both.wait()
+                service.caller.call("ModifyEventConfig", **{switch: value})
+
+            callers = [threading.Thread(target=change, args=(switch,)) for switch in (upload, delete)]
+            for caller in callers:
+                caller.start()
+            for caller in callers:
+                caller.join(timeout=10)
+
+            config = service.caller.call("DescribeEventConfig")
+            assert (config[upload], config[delete]) == (value, value)
+
+
+class TestState:
+    """DescribeEventsState."""
+
+    def test_it_counts_what_could_be_pulled(self, service: Service) -> None:
+        """Every waiting event of the app, and none that somebody holds."""
+        other = service.parts.apps.create("other")
+        for number in range(1, 19):
+            service.record(sprite_event(number))
+        service.record(sprite_event(), app_id=other.app_id)
+
+        answer = service.caller.call("DescribeEventsState")
+        assert list(answer) == list(example("action-DescribeEventsState.json")["response"]["Response"])
+        assert answer["CountOfEventsToPull"] == 18
+        service.caller.call("PullEvents")
+        assert service.caller.call("DescribeEventsState")["CountOfEventsToPull"] == 2
+        theirs = service.caller.call("DescribeEventsState", SubAppId=other.app_id)
+        assert theirs["CountOfEventsToPull"] == 1
+
+
 def signed_pull(service: Service) -> bytes:
     """A raw, signed PullEvents request."""
     headers = {"content-type": "application/json", "host": service.caller.host}

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -282,3 +283,19 @@ def test_secrets_do_not_print(apps: AppRegistry, primary: App) -> None:
     with pytest.raises(InvalidInput) as caught:
         apps.change_subscription(primary.app_id, secrets=["whsec_!opensesame"])
     assert "opensesame" not in str(caught.value)
+
+
+def test_an_edit_sees_what_another_has_just_changed(apps: AppRegistry) -> None:
+    """An edit that begins while another one is under way waits for it, and keeps what it did."""
+    app_id = apps.ensure_primary("AKIDedit", "key").app_id
+    second = threading.Thread(target=apps.change_subscription, args=(app_id,), kwargs={"sign_key": "abc"})
+
+    def first(old: Subscription) -> Subscription:
+        second.start()
+        return replace(old, url="http://a.example/3")
+
+    apps.edit_subscription(app_id, first)
+    second.join(timeout=10)
+
+    now_set = apps.subscription(app_id)
+    assert (now_set.url, now_set.sign_key) == ("http://a.example/3", "abc")

@@ -156,3 +156,26 @@ def test_waiting_goes_on_in_another_event_loop(wakeup: Wakeup) -> None:
 
     asyncio.run(abandoned())
     asyncio.run(served())
+
+
+def test_who_is_cancelled_as_the_bell_rings_stops_waiting(wakeup: Wakeup) -> None:
+    """A service that was told to stop at the very moment of a commit waited on for an hour."""
+
+    async def is_still_there(steps: int) -> bool:
+        waiting = asyncio.create_task(wakeup.wait(60))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        wakeup.ring()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if not waiting.cancel():
+            return False
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert waiting.cancelled(), f"{steps} steps after the bell"
+        return True
+
+    # Until the bell has been heard before the cancellation: at every moment in between it counts.
+    steps = 0
+    while asyncio.run(is_still_there(steps)):
+        steps += 1
+    assert steps > 0

@@ -10,7 +10,7 @@ from vodsprite.apps.registry import AppRegistry
 from vodsprite.clock import EPOCH
 from vodsprite.database.engine import Database
 from vodsprite.delivery import record, table
-from vodsprite.delivery.delivery import DeliveryState
+from vodsprite.delivery.delivery import DeliveryState, Filter
 from vodsprite.delivery.outbox import Outbox
 from vodsprite.events import Event, EventType, FileDeleted, FileUploaded, MediaFacts
 from vodsprite.ids import FileId
@@ -51,7 +51,7 @@ def test_an_event_goes_where_the_app_wants_it(
     event_id = happenings.happen(app.app_id, event)
     with database.reading() as conn:
         made = table.list_deliveries(conn, event_id=event_id)
-        [stored] = table.list_events(conn, app.app_id)
+        [stored] = table.list_events(conn, Filter(app_id=app.app_id))
     assert {one.channel.value for one in made} == expected
     assert {one.state for one in made} == {DeliveryState.WAITING}
     assert record.from_json(stored.type, stored.data) == event
@@ -80,7 +80,7 @@ def test_a_muted_type_is_not_written(
     with database.transaction() as conn:
         for event in events:
             assert outbox.record(conn, app.app_id, event, now=clock.now()) is None
-        assert table.list_events(conn, app.app_id) == []
+        assert table.list_events(conn, Filter(app_id=app.app_id)) == []
 
     apps.change_subscription(app.app_id, muted=[EventType.IMAGE_SPRITE_COMPLETE, EventType.FILE_UPLOADED])
     with database.transaction() as conn:
@@ -101,7 +101,7 @@ def test_an_event_lives_and_dies_with_its_transaction(
     with pytest.raises(RuntimeError, match="the change failed"):
         change_that_fails()
     with database.reading() as conn:
-        assert table.list_events(conn, app.app_id) == []
+        assert table.list_events(conn, Filter(app_id=app.app_id)) == []
         assert table.list_deliveries(conn) == []
 
 

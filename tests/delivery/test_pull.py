@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
+import threading
 import time
+from datetime import datetime
 
 import pytest
 import sqlalchemy as sa
@@ -19,7 +22,7 @@ from vodsprite.database.engine import Database
 from vodsprite.database.schema import deliveries, events
 from vodsprite.database.wakeup import Wakeup
 from vodsprite.delivery import table
-from vodsprite.delivery.delivery import DeliveryState
+from vodsprite.delivery.delivery import Filter
 from vodsprite.delivery.pull import MAX_BATCH, PullQueue, PullSettings
 from vodsprite.errors import HandlesStale, InvalidInput
 from vodsprite.ids import AppId
@@ -222,7 +225,7 @@ def test_what_nobody_confirms_becomes_a_dead_letter(
     assert pulls.bury_expired(clock.advance(seconds=30)) == 1
 
     with database.reading() as conn:
-        [dead] = table.list_deliveries(conn, state=DeliveryState.DEAD)
+        [dead] = table.list_deliveries(conn, Filter(dead_only=True))
     assert "retention" in dead.note
     assert pulls.pull(app.app_id, limit=16, now=clock.now()) == []
 
@@ -265,6 +268,43 @@ def test_a_long_poll_wakes_at_the_event(
         return took_s
 
     assert asyncio.run(scene()) < 5
+
+
+class HeldClock(FakeClock):
+    """Stops whoever asks for the time in another thread until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Event()
+        self.let_go = threading.Event()
+
+    def now(self) -> datetime:
+        if threading.current_thread() is not threading.main_thread():
+            self.asked.set()
+            assert self.let_go.wait(20)
+        return super().now()
+
+
+def test_a_client_that_leaves_during_the_claim_hides_nothing(
+    database: Database, wakeup: Wakeup, ids: SequentialIds, app: App, happenings: Happenings
+) -> None:
+    """A consumer hung up at the moment of the claim, and its events were away for 30 s: they come at once."""
+    happened = happenings.happen(app.app_id)
+    clock = HeldClock()
+    pulls = PullQueue(database, wakeup, clock, ids, PullSettings(wait_s=60))
+
+    async def scene() -> None:
+        poll = asyncio.create_task(pulls.long_poll(app.app_id))
+        await asyncio.to_thread(clock.asked.wait, 20)
+        poll.cancel()
+        clock.let_go.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await poll
+        assert poll.cancelled()
+
+    asyncio.run(scene())
+    [pulled] = pulls.pull(app.app_id, limit=16, now=clock.now())
+    assert pulled.event_id == happened
 
 
 def test_a_long_poll_takes_what_a_lease_sets_free(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from vodsprite.database.schema import deliveries, nonces, session_ids, tasks
 from vodsprite.delivery.pull import PullQueue, PullSettings
-from vodsprite.housekeeping import Housekeeper
+from vodsprite.housekeeping import Housekeeper, Keeping
 from vodsprite.ids import RandomIds
 from vodsprite.tasks.engine import Run
 from vodsprite.testing.clock import FakeClock
@@ -35,7 +35,7 @@ def plant(tmp_path: Path, clock: FakeClock) -> Iterator[Plant]:
 @pytest.fixture
 def housekeeper(plant: Plant) -> Housekeeper:
     pulls = PullQueue(plant.database, plant.wakeup, plant.clock, RandomIds(), PullSettings())
-    return Housekeeper(plant.database, plant.store, plant.media, plant.reconciler, pulls)
+    return Housekeeper(plant.database, plant.store, plant.media, plant.reconciler, pulls, Keeping())
 
 
 def count(plant: Plant, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets as randomness
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,13 +12,16 @@ from vodsprite.apps import table
 from vodsprite.apps.app import App, Credential, DeliveryMode, Policy, Subscription
 from vodsprite.clock import Clock
 from vodsprite.database.engine import Database
-from vodsprite.errors import AppNotFound, InvalidInput, NonceReplayed
+from vodsprite.errors import AppNotFound, InvalidInput, LimitReached, NonceReplayed, SecretNotFound
 from vodsprite.events import EventType
 from vodsprite.ids import FIRST_APP_ID, AppId, IdSource
+from vodsprite.wire.webhook import WebhookSecret
 
 PRIMARY_NAME = "primary"
 MAX_NAME_CHARS = 40
 MAX_NONCE_CHARS = 64
+MAX_SECRETS = 2
+"""As many secrets sign at once as a rotation needs: the new one, and the one that it replaces."""
 CREDENTIAL_CACHE_S = 1.0
 """A disabled credential is still let in for at most this long."""
 
@@ -126,10 +130,9 @@ class AppRegistry:
             AppNotFound: There is no such app.
             InvalidInput: A value breaks a rule of `Subscription`; nothing was changed.
         """
-        with self._database.transaction() as conn:
-            _require(table.find_app(conn, app_id), app_id)
-            old = table.lock_subscription(conn, app_id)
-            new = replace(
+
+        def changed(old: Subscription) -> Subscription:
+            return replace(
                 old,
                 mode=old.mode if mode is None else mode,
                 url=old.url if url is None else url,
@@ -139,10 +142,70 @@ class AppRegistry:
                 timeout_s=old.timeout_s if timeout_s is None else timeout_s,
                 secrets=old.secrets if secrets is None else tuple(secrets),
                 muted=old.muted if muted is None else frozenset(muted),
-                changed_at=self._clock.now(),
             )
+
+        return self.edit_subscription(app_id, changed)
+
+    def edit_subscription(
+        self, app_id: AppId, change: Callable[[Subscription], Subscription]
+    ) -> Subscription:
+        """
+        Put what *change* makes of the subscription in its place, and return it.
+
+        Nobody else changes it in between: of two edits at once, the later one is given what the earlier one
+        made.
+
+        Args:
+            change: Called inside the transaction; what it raises undoes the edit.
+
+        Raises:
+            AppNotFound: There is no such app.
+            InvalidInput: A value breaks a rule of `Subscription`; nothing was changed.
+        """
+        with self._database.transaction() as conn:
+            _require(table.find_app(conn, app_id), app_id)
+            old = table.lock_subscription(conn, app_id)
+            new = replace(change(old), app_id=app_id, changed_at=self._clock.now())
             table.put_subscription(conn, new)
         return new
+
+    def add_secret(self, app_id: AppId, given: WebhookSecret | None = None) -> WebhookSecret:
+        """
+        Have pushes to the app signed with one secret more, the newest first; None makes one of 32 bytes.
+
+        Raises:
+            AppNotFound: There is no such app.
+            LimitReached: The app has two secrets already.
+            InvalidInput: The app has this secret already.
+        """
+        secret = given or WebhookSecret(key=randomness.token_bytes(32))
+
+        def added(old: Subscription) -> Subscription:
+            if any(WebhookSecret.parse(text).key == secret.key for text in old.secrets):
+                raise InvalidInput("secret", "is one of this app's already")
+            if len(old.secrets) >= MAX_SECRETS:
+                raise LimitReached(f"app {app_id} has {MAX_SECRETS} secrets; remove the older one first")
+            return replace(old, secrets=(secret.reveal(), *old.secrets))
+
+        self.edit_subscription(app_id, added)
+        return secret
+
+    def remove_secret(self, app_id: AppId, name: str) -> None:
+        """
+        Sign pushes to the app no more with its secret of that name (`WebhookSecret.name`).
+
+        Raises:
+            AppNotFound: There is no such app.
+            SecretNotFound: It has no secret of that name.
+        """
+
+        def removed(old: Subscription) -> Subscription:
+            left = tuple(text for text in old.secrets if WebhookSecret.parse(text).name != name)
+            if left == old.secrets:
+                raise SecretNotFound(name)
+            return replace(old, secrets=left)
+
+        self.edit_subscription(app_id, removed)
 
     def create_credential(
         self,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vodsprite import __version__
-from vodsprite.cli import admin, demo, render, serve
+from vodsprite.cli import admin, demo, events, render, serve
 from vodsprite.errors import VodspriteError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 render.register(app)
 serve.register(app)
 admin.register(app)
+events.register(app)
 demo.register(app)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from vodsprite.clock import from_us, to_us
 from vodsprite.database.schema import deliveries
@@ -66,35 +67,17 @@ def claim(
         counted: Whether the claim itself is an attempt.
         v2_only: Pass over events that have no 2.0 form.
     """
-    conditions = [
-        deliveries.c.app_id == app_id,
-        deliveries.c.channel == channel,
-        deliveries.c.state == WAITING,
-        deliveries.c.due_at <= to_us(now),
-    ]
-    if v2_only:
-        conditions.append(deliveries.c.has_v2)
-    candidates = (
-        sa.select(deliveries.c.delivery_id)
-        .where(*conditions)
-        .order_by(deliveries.c.due_at, deliveries.c.delivery_id)
-        .limit(limit)
-    )
-    # Materialised: PostgreSQL might else run the sub-select once per row and lock more than it returns.
-    chosen = candidates.with_for_update(skip_locked=True).cte("chosen").prefix_with("MATERIALIZED")
-    statement = (
-        sa.update(deliveries)
-        .where(deliveries.c.delivery_id == chosen.c.delivery_id)
-        .values(
-            lease_token=token,
-            lease_until=to_us(until),
-            due_at=to_us(until),
-            attempts=deliveries.c.attempts + (1 if counted else 0),
-        )
-        # SQLite refuses RETURNING with columns of another table than the updated one.
-        .returning(deliveries.c.delivery_id, deliveries.c.event_id, deliveries.c.attempts)
-    )
-    rows = sorted(conn.execute(statement).all(), key=lambda row: int(row.delivery_id))
+    params = {
+        "of_app": app_id,
+        "of_channel": channel,
+        "now": to_us(now),
+        "at_most": limit,
+        "new_token": token,
+        "new_until": to_us(until),
+        "counts": 1 if counted else 0,
+    }
+    statement = _CLAIM_V2 if v2_only else _CLAIM
+    rows = sorted(conn.execute(statement, params).all(), key=lambda row: int(row.delivery_id))
     return [
         Claimed(
             lease=Lease(delivery_id=DeliveryId(row.delivery_id), token=token, until=from_us(to_us(until))),
@@ -107,7 +90,8 @@ def claim(
 
 def settle(conn: Connection, leases: Sequence[Lease], changes: Mapping[str, Any]) -> set[DeliveryId]:
     """Apply *changes* to the deliveries whose lease nobody else took meanwhile; return which those were."""
-    return _change(conn, [(lease.delivery_id, lease.token) for lease in leases], changes)
+    changed = _change(conn, [(lease.delivery_id, lease.token) for lease in leases], changes)
+    return {delivery_id for delivery_id, _ in changed}
 
 
 def settle_standing(
@@ -117,10 +101,15 @@ def settle_standing(
     changes: Mapping[str, Any],
     *,
     now: datetime,
-) -> set[DeliveryId]:
-    """Apply *changes* to those deliveries of *app_id* whose lease runs at *now*; return which those were."""
+) -> set[tuple[DeliveryId, Token | None]]:
+    """
+    Apply *changes*, which leave the token, to deliveries of *app_id* whose lease runs at *now*.
+
+    Returns:
+        Those of *held* that it was done to.
+    """
     # As a sum, or SQLite would take the app's index and read all its rows instead of these few by their keys.
-    of_app = deliveries.c.app_id + 0 == app_id
+    of_app = deliveries.c.app_id + 0 == sa.bindparam("of_app", app_id)
     return _change(conn, held, changes, of_app, deliveries.c.lease_until > to_us(now))
 
 
@@ -150,25 +139,67 @@ def take_back(conn: Connection, channels: Sequence[str], *, now: datetime) -> in
     return conn.execute(statement).rowcount
 
 
+def _claim_statement(*, v2_only: bool) -> ReturningUpdate[tuple[int, str, int]]:
+    conditions = [
+        deliveries.c.app_id == sa.bindparam("of_app"),
+        deliveries.c.channel == sa.bindparam("of_channel"),
+        deliveries.c.state == WAITING,
+        deliveries.c.due_at <= sa.bindparam("now"),
+    ]
+    if v2_only:
+        conditions.append(deliveries.c.has_v2)
+    candidates = (
+        sa.select(deliveries.c.delivery_id)
+        .where(*conditions)
+        .order_by(deliveries.c.due_at, deliveries.c.delivery_id)
+        .limit(sa.bindparam("at_most"))
+    )
+    # Materialised: PostgreSQL might else run the sub-select once per row and lock more than it returns.
+    chosen = candidates.with_for_update(skip_locked=True).cte("chosen").prefix_with("MATERIALIZED")
+    return (
+        sa.update(deliveries)
+        .where(deliveries.c.delivery_id == chosen.c.delivery_id)
+        .values(
+            lease_token=sa.bindparam("new_token"),
+            lease_until=sa.bindparam("new_until"),
+            due_at=sa.bindparam("new_until"),
+            attempts=deliveries.c.attempts + sa.bindparam("counts"),
+        )
+        # SQLite refuses RETURNING with columns of another table than the updated one.
+        .returning(deliveries.c.delivery_id, deliveries.c.event_id, deliveries.c.attempts)
+    )
+
+
+# Built once: putting it together takes longer than SQLite takes to run it.
+_CLAIM = _claim_statement(v2_only=False)
+_CLAIM_V2 = _claim_statement(v2_only=True)
+
+_BY_KEY = deliveries.c.delivery_id.in_(sa.bindparam("held_ids", expanding=True))
+_BY_TOKEN = sa.tuple_(deliveries.c.delivery_id, deliveries.c.lease_token).in_(
+    sa.bindparam("held_pairs", expanding=True)
+)
+
+
 def _change(
     conn: Connection,
     held: Sequence[tuple[DeliveryId, Token]],
     changes: Mapping[str, Any],
     *conditions: sa.ColumnElement[bool],
-) -> set[DeliveryId]:
+) -> set[tuple[DeliveryId, Token | None]]:
     if not held:
         return set()
     statement = (
         sa.update(deliveries)
         .where(
             # The first condition finds the rows by key; pairs alone are no use to SQLite's planner.
-            deliveries.c.delivery_id.in_([delivery_id for delivery_id, _ in held]),
-            sa.tuple_(deliveries.c.delivery_id, deliveries.c.lease_token).in_(held),
+            _BY_KEY,
+            _BY_TOKEN,
             # Waiting, said without the state: its index would make SQLite read every waiting row.
             deliveries.c.settled_at.is_(None),
             *conditions,
         )
         .values(**changes)
-        .returning(deliveries.c.delivery_id)
+        .returning(deliveries.c.delivery_id, deliveries.c.lease_token)
     )
-    return {DeliveryId(delivery_id) for delivery_id in conn.execute(statement).scalars()}
+    params = {"held_ids": [delivery_id for delivery_id, _ in held], "held_pairs": list(held)}
+    return {(DeliveryId(row.delivery_id), row.lease_token) for row in conn.execute(statement, params)}

@@ -76,7 +76,9 @@ class Wakeup:
             self._waiters.add(waiter)
             self._watch()
         try:
-            await asyncio.wait_for(waiter.rung.wait(), timeout_s)
+            # Not `wait_for`: in Python 3.11 it forgets a cancellation that comes as the bell rings.
+            async with asyncio.timeout(timeout_s):
+                await waiter.rung.wait()
         except TimeoutError:
             return
         finally:

@@ -93,6 +93,17 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which events or deliveries are meant; what is None restricts nothing."""
+
+    app_id: AppId | None = None
+    kind: EventType | None = None
+    since: datetime | None = None
+    until: datetime | None = None  # itself not included
+    dead_only: bool = False  # dead deliveries; events that have one and were not replayed since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
     """An address that has deliveries waiting, and how to push to it."""
 

@@ -19,19 +19,18 @@ from random import Random
 import structlog
 from sqlalchemy.engine import Connection
 
-from vodsprite.clock import Clock, to_us
+from vodsprite.clock import Clock
 from vodsprite.database import lease
 from vodsprite.database.engine import Database
-from vodsprite.database.lease import Lease
-from vodsprite.database.schema import deliveries
 from vodsprite.database.wakeup import Wakeup
 from vodsprite.delivery import push, retry, table
 from vodsprite.delivery.breaker import Breaker, BreakerSettings
-from vodsprite.delivery.delivery import PUSH_CHANNELS, Channel, DeliveryState, Destination
+from vodsprite.delivery.delivery import PUSH_CHANNELS, Channel, Destination
 from vodsprite.delivery.push import Pending, Sent
-from vodsprite.delivery.retry import RetryDecision, Verdict
+from vodsprite.delivery.retry import Verdict
+from vodsprite.delivery.settling import Done, write_down
 from vodsprite.errors import AddressRefused
-from vodsprite.ids import AppId, DeliveryId, IdSource
+from vodsprite.ids import AppId, IdSource
 from vodsprite.outbound.http import Outbound
 
 log = structlog.get_logger()
@@ -82,17 +81,6 @@ class _Lane:
         return 0 if self.is_gone else self.breaker.slots(now)
 
 
-@dataclass(slots=True)
-class _Done:
-    """What the next turn writes down."""
-
-    decided: list[tuple[Sent, RetryDecision]] = field(default_factory=list)
-    returned: list[tuple[Lease, datetime, str | None]] = field(default_factory=list)  # with due time and note
-
-    def __bool__(self) -> bool:
-        return bool(self.decided or self.returned)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Turn:
     """What a turn brought."""
@@ -123,7 +111,7 @@ class Dispatcher:
         self._wakeup = wakeup
         self._settings = settings
         self._lanes: dict[_Key, _Lane] = {}
-        self._done = _Done()
+        self._done = Done()
         self._sends: set[asyncio.Task[None]] = set()
         self._stir = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -171,7 +159,7 @@ class Dispatcher:
 
     async def _take_turn(self, thread: ThreadPoolExecutor) -> _Turn | None:
         now = self._clock.now()
-        done, self._done = self._done, _Done()
+        done = self._done.take()
         room = {key: self._room(lane, now) for key, lane in self._lanes.items()}
         loop = asyncio.get_running_loop()
         try:
@@ -195,10 +183,10 @@ class Dispatcher:
         if count:
             log.info("dispatcher.took_back", deliveries=count)
 
-    def _turn(self, done: _Done, room: Mapping[_Key, int], now: datetime) -> _Turn:
+    def _turn(self, done: Done, room: Mapping[_Key, int], now: datetime) -> _Turn:
         if done:
             with self._database.transaction() as conn:
-                self._write_down(conn, done, now)
+                write_down(conn, done, now=now)
                 return self._claim(conn, table.destinations_with_work(conn), room, now, did_work=True)
         # Nothing to write yet: look without the write lock, and without waking whoever watches for commits.
         with self._database.reading() as conn:
@@ -251,27 +239,6 @@ class Dispatcher:
         if destination.next_due > now:
             return False
         return room.get(_key(destination), self._settings.breaker.in_flight) > 0
-
-    def _write_down(self, conn: Connection, done: _Done, now: datetime) -> None:
-        written: set[DeliveryId] = set()
-        settled = [sent for sent, decision in done.decided if decision.verdict is Verdict.SETTLE]
-        changes = {
-            "state": DeliveryState.SETTLED.value,
-            "settled_at": to_us(now),
-            "attempts": deliveries.c.attempts + 1,
-            "note": "",
-        }
-        written |= lease.settle(conn, [sent.pending.lease for sent in settled], changes)
-        for sent, decision in done.decided:
-            if decision.verdict is not Verdict.SETTLE:
-                written |= lease.settle(conn, [sent.pending.lease], _changes(sent, decision, now))
-            if decision.verdict is Verdict.PAUSE:
-                to = sent.pending.destination
-                table.pause(conn, to.app_id, to.channel, to.url, reason="it answered 410 Gone", now=now)
-        sent_attempts = [(sent.pending.lease.delivery_id, sent.attempt) for sent, _ in done.decided]
-        table.insert_attempts(conn, [one for one in sent_attempts if one[0] in written])
-        for held, due_at, note in done.returned:
-            lease.release(conn, [held], due_at=due_at, note=note)
 
     # What happens in the event loop
 
@@ -435,30 +402,16 @@ class Dispatcher:
             for send in slow:
                 send.cancel()
             await asyncio.gather(*slow, return_exceptions=True)
-        done, self._done = self._done, _Done()
+        done, self._done = self._done, Done()
         if done:
             await asyncio.get_running_loop().run_in_executor(thread, self._write, done)
 
-    def _write(self, done: _Done) -> None:
+    def _write(self, done: Done) -> None:
         with self._database.transaction() as conn:
-            self._write_down(conn, done, self._clock.now())
+            write_down(conn, done, now=self._clock.now())
 
 
 _SAYS = {Verdict.RETRY: "failed", Verdict.BURY: "dead", Verdict.PAUSE: "paused"}
-
-
-def _changes(sent: Sent, decision: RetryDecision, now: datetime) -> dict[str, object]:
-    changes: dict[str, object] = {"attempts": sent.attempt.number, "note": _note(sent)}
-    if decision.verdict is Verdict.BURY:
-        return changes | {"state": DeliveryState.DEAD.value, "settled_at": to_us(now)}
-    due_at = now if decision.due_at is None else decision.due_at
-    return changes | {"lease_token": None, "lease_until": 0, "due_at": to_us(due_at)}
-
-
-def _note(sent: Sent) -> str:
-    attempt = sent.attempt
-    what = attempt.answer if attempt.status_code is None else f"answered {attempt.status_code}"
-    return f"attempt {attempt.number}: {what}"
 
 
 def _key(destination: Destination) -> _Key:

@@ -48,7 +48,8 @@ class Outbox:
         table.insert_event(
             conn, stored, task_id=getattr(event, "task_id", ""), file_id=getattr(event, "file_id", "")
         )
-        table.insert_deliveries(conn, stored, channels(subscription, has_v2=has_v2), has_v2=has_v2)
+        ways = channels(subscription, has_v2=has_v2)
+        table.insert_deliveries(conn, stored, ways, has_v2=has_v2, now=now)
         return stored.event_id
 
 

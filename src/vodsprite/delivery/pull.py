@@ -8,6 +8,7 @@ confirmed by then it comes again, under a new handle.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class PullQueue:
         self._clock = clock
         self._ids = ids
         self._settings = settings
+        self._full: set[AppId] = set()  # the last look at these filled an answer: there is likely more
 
     def pull(self, app_id: AppId, *, limit: int, now: datetime, v2: bool = False) -> list[Pulled]:
         """
@@ -121,7 +123,8 @@ class PullQueue:
         """
         Pull, and when nothing is there wait for the first event, `settings.wait_s` seconds at most.
 
-        The lease begins when the events are claimed, so waiting takes nothing from it.
+        The lease begins when the events are claimed, so waiting takes nothing from it. Whoever cancels the
+        wait hides no event: what is being claimed at that moment is given back before the cancellation ends.
 
         Raises:
             InvalidInput: *limit* is out of range.
@@ -130,7 +133,7 @@ class PullQueue:
         deadline = loop.time() + self._settings.wait_s
         while True:
             rings = self._wakeup.rings()
-            pulled, due_in_s = await asyncio.to_thread(self._look, app_id, limit, v2)
+            pulled, due_in_s = await self._look_or_give_back(app_id, limit, v2)
             left_s = deadline - loop.time()
             if pulled or left_s <= 0:
                 return pulled
@@ -155,11 +158,13 @@ class PullQueue:
         held = {handle: pair for handle in handles if (pair := _read_handle(handle)) is not None}
         changes = {"state": DeliveryState.SETTLED.value, "settled_at": to_us(now)}
         with self._database.transaction() as conn:
-            lease.settle_standing(conn, app_id, list(held.values()), changes, now=now)
-            # Also those that were settled before: what counts is that this handle's token did it.
-            settled_by = table.settled_by(conn, app_id, {delivery_id for delivery_id, _ in held.values()})
-        good = {
-            handle for handle, (delivery_id, token) in held.items() if settled_by.get(delivery_id) == token
+            settled = lease.settle_standing(conn, app_id, list(held.values()), changes, now=now)
+            good = {handle for handle, pair in held.items() if pair in settled}
+            # Those that were settled before are good too: what counts is that this handle's token did it.
+            earlier = {handle: pair for handle, pair in held.items() if handle not in good}
+            settled_by = table.settled_by(conn, app_id, {delivery_id for delivery_id, _ in earlier.values()})
+        good |= {
+            handle for handle, (delivery_id, token) in earlier.items() if settled_by.get(delivery_id) == token
         }
         stale = [handle for handle in handles if handle not in good]
         if stale:
@@ -176,16 +181,48 @@ class PullQueue:
         with self._database.transaction() as conn:
             return table.bury_expired(conn, created_before=before, now=now)
 
+    async def _look_or_give_back(self, app_id: AppId, limit: int, v2: bool) -> tuple[list[Pulled], float]:
+        # No task: what ends all tasks at the end of a loop must not end this one in the middle.
+        look = asyncio.get_running_loop().run_in_executor(
+            None, contextvars.copy_context().run, self._look, app_id, limit, v2
+        )
+        try:
+            return await asyncio.shield(look)
+        except asyncio.CancelledError:
+            # The thread knows nothing of it, and claims for somebody who has left.
+            pulled, _ = await look
+            if pulled:
+                await asyncio.to_thread(self._give_back, pulled)
+            raise
+
+    def _give_back(self, pulled: Sequence[Pulled]) -> None:
+        now = self._clock.now()
+        held = [pair for one in pulled if (pair := _read_handle(one.handle)) is not None]
+        leases = [lease.Lease(delivery_id=found, token=token, until=now) for found, token in held]
+        with self._database.transaction() as conn:
+            lease.release(conn, leases, due_at=now)
+        self._wakeup.ring()
+
     def _look(self, app_id: AppId, limit: int, v2: bool) -> tuple[list[Pulled], float]:
         """Pull if anything is due; else, taking no write lock, say in how many seconds something may be."""
         now = self._clock.now()
+        if app_id in self._full and (pulled := self._pull_more(app_id, limit, v2, now)):
+            return pulled, self._settings.wait_s
         with self._database.reading() as conn:
             due_at = table.next_due(conn, app_id, Channel.PULL, v2_only=v2)
         if due_at is None and 1 <= limit <= MAX_BATCH:
             return [], self._settings.wait_s
         if due_at is None or due_at <= now:
-            return self.pull(app_id, limit=limit, now=now, v2=v2), self._settings.wait_s
+            return self._pull_more(app_id, limit, v2, now), self._settings.wait_s
         return [], (due_at - now).total_seconds()
+
+    def _pull_more(self, app_id: AppId, limit: int, v2: bool, now: datetime) -> list[Pulled]:
+        pulled = self.pull(app_id, limit=limit, now=now, v2=v2)
+        if len(pulled) == limit:
+            self._full.add(app_id)
+        else:
+            self._full.discard(app_id)
+        return pulled
 
 
 def _handle(held: lease.Lease) -> str:

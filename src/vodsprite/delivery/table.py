@@ -19,12 +19,15 @@ from vodsprite.delivery.delivery import (
     Delivery,
     DeliveryState,
     Destination,
+    Filter,
     Outcome,
     Pause,
     StoredEvent,
 )
 from vodsprite.events import EventType
 from vodsprite.ids import AppId, DeliveryId, EventId
+
+EVERYTHING = Filter()
 
 _WAITING = DeliveryState.WAITING.value
 
@@ -69,10 +72,10 @@ def insert_event(conn: Connection, event: StoredEvent, *, task_id: str, file_id:
 
 
 def insert_deliveries(
-    conn: Connection, event: StoredEvent, channels: Sequence[Channel], *, has_v2: bool
+    conn: Connection, event: StoredEvent, channels: Sequence[Channel], *, has_v2: bool, now: datetime
 ) -> None:
     """Insert a waiting delivery of *event* for each of *channels*, due at once."""
-    at = to_us(event.happened_at)
+    at = to_us(now)
     rows = [
         {
             "event_id": event.event_id,
@@ -96,40 +99,107 @@ def events_by_id(conn: Connection, event_ids: Collection[EventId]) -> dict[Event
 
 
 def list_events(
-    conn: Connection, app_id: AppId, *, kind: EventType | None = None, limit: int = 100
+    conn: Connection,
+    wanted: Filter = EVERYTHING,
+    *,
+    limit: int = 100,
+    after: tuple[datetime, EventId] | None = None,
+    newest_first: bool = True,
 ) -> list[StoredEvent]:
-    """Return the app's newest events, the newest first."""
-    statement = sa.select(*_EVENT).where(events.c.app_id == app_id)
-    if kind is not None:
-        statement = statement.where(events.c.type == kind.value)
-    statement = statement.order_by(events.c.happened_at.desc(), events.c.event_id.desc()).limit(limit)
-    return [_event(row) for row in conn.execute(statement).mappings()]
+    """
+    Return events in the order in which they happened, or the other way round.
+
+    Args:
+        after: The last event of the part before, which a walk oldest first goes on from.
+    """
+    statement = sa.select(*_EVENT).where(*_conditions(wanted, events.c.happened_at))
+    if wanted.dead_only:
+        statement = statement.where(_is_dead_letter())
+    if after is not None:
+        happened_at = to_us(after[0])
+        statement = statement.where(
+            events.c.happened_at >= happened_at,
+            sa.or_(events.c.happened_at > happened_at, events.c.event_id > after[1]),
+        )
+    order = (events.c.happened_at, events.c.event_id)
+    statement = statement.order_by(*(column.desc() if newest_first else column for column in order))
+    return [_event(row) for row in conn.execute(statement.limit(limit)).mappings()]
 
 
 def list_deliveries(
-    conn: Connection,
-    *,
-    app_id: AppId | None = None,
-    event_id: EventId | None = None,
-    state: DeliveryState | None = None,
-    limit: int = 100,
+    conn: Connection, wanted: Filter = EVERYTHING, *, event_id: EventId | None = None, limit: int = 100
 ) -> list[Delivery]:
-    """Return deliveries, the newest first; a condition that is None is none."""
-    statement = sa.select(*_DELIVERY).join(events, events.c.event_id == deliveries.c.event_id)
-    if app_id is not None:
-        statement = statement.where(deliveries.c.app_id == app_id)
+    """Return deliveries, the newest first; the times of *wanted* are those at which they were made."""
+    statement = (
+        sa.select(*_DELIVERY)
+        .join(events, events.c.event_id == deliveries.c.event_id)
+        .where(*_conditions(wanted, deliveries.c.created_at))
+    )
     if event_id is not None:
         statement = statement.where(deliveries.c.event_id == event_id)
-    if state is not None:
-        statement = statement.where(deliveries.c.state == state.value)
+    if wanted.dead_only:
+        statement = statement.where(deliveries.c.state == DeliveryState.DEAD.value)
     statement = statement.order_by(deliveries.c.delivery_id.desc()).limit(limit)
     return [_delivery(row) for row in conn.execute(statement).mappings()]
 
 
+def deliveries_of_all(conn: Connection, event_ids: Collection[EventId]) -> dict[EventId, list[Delivery]]:
+    """Return every delivery of each event, the newest first; an event without any has no key."""
+    found: dict[EventId, list[Delivery]] = {}
+    if not event_ids:
+        return found
+    statement = (
+        sa.select(*_DELIVERY)
+        .join(events, events.c.event_id == deliveries.c.event_id)
+        .where(deliveries.c.event_id.in_(event_ids))
+        .order_by(deliveries.c.delivery_id.desc())
+    )
+    for row in conn.execute(statement).mappings():
+        found.setdefault(EventId(row["event_id"]), []).append(_delivery(row))
+    return found
+
+
+def _conditions(wanted: Filter, instant: sa.Column[int]) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wanted.app_id is not None:
+        conditions.append(instant.table.c.app_id == wanted.app_id)
+    if wanted.kind is not None:
+        conditions.append(events.c.type == wanted.kind.value)
+    if wanted.since is not None:
+        conditions.append(instant >= to_us(wanted.since))
+    if wanted.until is not None:
+        conditions.append(instant < to_us(wanted.until))
+    return conditions
+
+
+def _is_dead_letter() -> sa.ColumnElement[bool]:
+    """A delivery of the event was given up, and the event was not replayed since."""
+    given_up, later = deliveries.alias("given_up"), deliveries.alias("later")
+    replayed = sa.exists().where(
+        later.c.event_id == given_up.c.event_id, later.c.created_at >= given_up.c.settled_at
+    )
+    return sa.exists().where(
+        given_up.c.event_id == events.c.event_id,
+        given_up.c.state == DeliveryState.DEAD.value,
+        ~replayed,
+    )
+
+
 def attempts_of(conn: Connection, delivery_id: DeliveryId) -> list[Attempt]:
     """Return every attempt of a delivery, the first one first."""
+    return attempts_of_all(conn, [delivery_id]).get(delivery_id, [])
+
+
+def attempts_of_all(
+    conn: Connection, delivery_ids: Collection[DeliveryId]
+) -> dict[DeliveryId, list[Attempt]]:
+    """Return every attempt of each delivery, the first one first; a delivery without any has no key."""
+    found: dict[DeliveryId, list[Attempt]] = {}
+    if not delivery_ids:
+        return found
     statement = (
         sa.select(
+            attempts.c.delivery_id,
             attempts.c.number,
             attempts.c.url,
             attempts.c.started_at,
@@ -138,10 +208,12 @@ def attempts_of(conn: Connection, delivery_id: DeliveryId) -> list[Attempt]:
             attempts.c.status_code,
             attempts.c.answer,
         )
-        .where(attempts.c.delivery_id == delivery_id)
+        .where(attempts.c.delivery_id.in_(delivery_ids))
         .order_by(attempts.c.attempt_id)
     )
-    return [_attempt(row) for row in conn.execute(statement).mappings()]
+    for row in conn.execute(statement).mappings():
+        found.setdefault(DeliveryId(row["delivery_id"]), []).append(_attempt(row))
+    return found
 
 
 def insert_attempts(conn: Connection, made: Sequence[tuple[DeliveryId, Attempt]]) -> None:
@@ -267,6 +339,36 @@ def bury_expired(conn: Connection, *, created_before: datetime, now: datetime) -
         )
     )
     return conn.execute(statement).rowcount
+
+
+def delete_finished(conn: Connection, state: DeliveryState, *, before: datetime, limit: int) -> int:
+    """
+    Delete up to *limit* deliveries that came to *state* earlier, and the events that none is left of.
+
+    Their attempts go with them. Returns how many deliveries there were.
+
+    Uses the index `ix_deliveries_state_settled_at`.
+    """
+    chosen = conn.execute(
+        sa.select(deliveries.c.delivery_id, deliveries.c.event_id)
+        .where(deliveries.c.state == state.value, deliveries.c.settled_at < to_us(before))
+        .order_by(deliveries.c.settled_at)
+        .limit(limit)
+        # On PostgreSQL two houses may be kept at once.
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not chosen:
+        return 0
+    conn.execute(
+        sa.delete(deliveries).where(deliveries.c.delivery_id.in_([row.delivery_id for row in chosen]))
+    )
+    conn.execute(
+        sa.delete(events).where(
+            events.c.event_id.in_({row.event_id for row in chosen}),
+            ~sa.exists().where(deliveries.c.event_id == events.c.event_id),
+        )
+    )
+    return len(chosen)
 
 
 def pause(conn: Connection, app_id: AppId, channel: Channel, url: str, *, reason: str, now: datetime) -> None:

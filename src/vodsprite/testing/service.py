@@ -17,6 +17,7 @@ from vodsprite.database.engine import Database, DatabaseSettings
 from vodsprite.database.wakeup import Wakeup
 from vodsprite.delivery.outbox import Outbox
 from vodsprite.delivery.pull import PullQueue, PullSettings
+from vodsprite.delivery.replay import EventLog
 from vodsprite.events import Event, ImageSpriteComplete, SpriteLinks
 from vodsprite.ids import AppId, EventId, FileId, RandomIds, TaskId
 from vodsprite.media.links import Links, ensure_path_key
@@ -146,6 +147,7 @@ def start_service(
         links=links,
         tasks=TaskQueue(database, engine, media, templates, outbox, wakeup, links, clock, ids),
         pulls=PullQueue(database, wakeup, clock, ids, PullSettings(wait_s=wait_s)),
+        events=EventLog(database, outbox, wakeup, clock),
         store=store,
         wakeup=wakeup,
         clock=clock,

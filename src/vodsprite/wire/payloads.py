@@ -136,6 +136,11 @@ def event_type_name(event_type: EventType) -> str:
     return _BY_TYPE[event_type].name
 
 
+def member_of(event_type: EventType) -> str:
+    """Return the member of a 3.0 body that *event_type* fills."""
+    return _BY_TYPE[event_type].member
+
+
 def type_from_name(name: str) -> EventType:
     """
     Return the type that the wire calls *name*.

@@ -69,6 +69,11 @@ class WebhookSecret:
             raise InvalidInput("secret", f"is not {_PREFIX} followed by Base64") from None
         return cls(key=key)
 
+    @property
+    def name(self) -> str:
+        """8 hex digits of the key's SHA-256: they tell secrets apart and give none away."""
+        return hashlib.sha256(self.key).hexdigest()[:8]
+
     def reveal(self) -> str:
         """Return the secret as `whsec_` and Base64, for the eyes of whoever configures the receiver."""
         return _PREFIX + base64.b64encode(self.key).decode()

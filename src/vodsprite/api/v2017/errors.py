@@ -32,6 +32,8 @@ CODES: dict[type[errors.VodspriteError], Number] = {
     errors.TemplateNotFound: Number(1000, "InvalidParameter"),
     errors.TaskNotFound: Number(70014, "TaskNotExist"),
     errors.AppNotFound: _NOT_FOUND,
+    errors.SecretNotFound: _NOT_FOUND,
+    errors.EventNotFound: _NOT_FOUND,
     errors.LimitReached: Number(4400, "LimitExceeded"),
     errors.SessionIdUsed: _PARAMETER,
     errors.HandlesStale: Number(4000, "InvalidParameter"),

@@ -29,5 +29,11 @@ ACTIONS: dict[str, Action] = {
     "DescribeEventConfig": action(
         events.DescribeEventConfigRequest, events.describe_event_config, bad_value="InvalidParameter"
     ),
+    "ModifyEventNotificationConfigForConsole": action(
+        events.ModifyEventNotificationConfigForConsoleRequest,
+        events.modify_event_notification_config_for_console,
+        bad_value="InvalidParameter",
+    ),
+    "DescribeEventsState": action(events.DescribeEventsStateRequest, events.describe_events_state),
 }
 """Name -> action. `values` are the `InvalidParameterValue` codes that are documented for it."""

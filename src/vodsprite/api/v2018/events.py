@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -10,6 +12,7 @@ from pydantic.alias_generators import to_pascal
 from vodsprite.api.call import Call, Fields
 from vodsprite.api.params import Request
 from vodsprite.apps.app import DeliveryMode, Subscription
+from vodsprite.errors import InvalidInput
 from vodsprite.events import EventType
 from vodsprite.wire import payloads
 
@@ -51,6 +54,26 @@ class DescribeEventConfigRequest(Request):
     """DescribeEventConfig, 2018-07-17."""
 
 
+class ModifyEventNotificationConfigForConsoleRequest(Request):
+    """ModifyEventNotificationConfigForConsole, 2018-07-17. What is absent keeps its value."""
+
+    model_config = ConfigDict(alias_generator=to_pascal)
+
+    mode: Literal["PUSH", "PULL"] | None = None
+    notification_url_v3: str | None = Field(None, alias="NotificationUrlV3")
+    notification_url_v2: str | None = Field(None, alias="NotificationUrlV2")
+    upload_media_complete_event_switch: Switch | None = None
+    transcode_complete_event_switch: Switch | None = None
+    create_snapshot_by_time_offset_complete_event_switch: Switch | None = None
+    create_image_sprite_complete_event_switch: Switch | None = None
+    concat_media_complete_event_switch: Switch | None = None
+    delete_media_complete_event_switch: Switch | None = None
+
+
+class DescribeEventsStateRequest(Request):
+    """DescribeEventsState, 2018-07-17."""
+
+
 async def pull_events(call: Call, request: PullEventsRequest) -> Fields:
     """Lease up to 16 events, waiting for the first; an empty list when none came."""
     pulled = await call.parts.pulls.long_poll(call.app.app_id)
@@ -70,19 +93,62 @@ def modify_event_config(call: Call, request: ModifyEventConfigRequest) -> Fields
     An app that gets its events both ways, which only an administrator can say, keeps that when told `PUSH`.
     The persistence switch is accepted without effect: no event of this service goes by it.
     """
-    apps = call.parts.apps
-    now_set = apps.subscription(call.app.app_id)
-    mode = None if request.mode is None else DeliveryMode[request.mode]
-    if mode is DeliveryMode.PUSH and now_set.mode is DeliveryMode.BOTH:
-        mode = None
-    apps.change_subscription(
-        call.app.app_id,
-        mode=mode,
-        url=request.notification_url,
-        sign_key=request.sign_key,
-        muted=_muted(now_set, request),
-    )
+    switches = {
+        EventType.FILE_UPLOADED: request.upload_media_complete_event_switch,
+        EventType.FILE_DELETED: request.delete_media_complete_event_switch,
+    }
+
+    def changed(old: Subscription) -> Subscription:
+        return replace(
+            old,
+            mode=_mode(old, request.mode),
+            url=old.url if request.notification_url is None else request.notification_url,
+            sign_key=old.sign_key if request.sign_key is None else request.sign_key,
+            muted=_muted(old, switches),
+        )
+
+    call.parts.apps.edit_subscription(call.app.app_id, changed)
     return {}
+
+
+def modify_event_notification_config_for_console(
+    call: Call, request: ModifyEventNotificationConfigForConsoleRequest
+) -> Fields:
+    """
+    Change both callback addresses, the mode, and the switches of all events that have one.
+
+    The switches of transcoding and concatenation are accepted without effect: no event of this service goes
+    by them.
+    """
+    switches = {
+        EventType.FILE_UPLOADED: request.upload_media_complete_event_switch,
+        EventType.FILE_DELETED: request.delete_media_complete_event_switch,
+        EventType.IMAGE_SPRITE_COMPLETE: request.create_image_sprite_complete_event_switch,
+        EventType.SNAPSHOT_COMPLETE: request.create_snapshot_by_time_offset_complete_event_switch,
+    }
+
+    def changed(old: Subscription) -> Subscription:
+        return replace(
+            old,
+            mode=_mode(old, request.mode),
+            url=old.url if request.notification_url_v3 is None else request.notification_url_v3,
+            url_v2=old.url_v2 if request.notification_url_v2 is None else request.notification_url_v2,
+            muted=_muted(old, switches),
+        )
+
+    try:
+        call.parts.apps.edit_subscription(call.app.app_id, changed)
+    except InvalidInput as error:
+        # The table of members knows the name that this address has in the other action.
+        if error.field == "url":
+            raise InvalidInput("NotificationUrlV3", error.reason) from error
+        raise
+    return {}
+
+
+def describe_events_state(call: Call, request: DescribeEventsStateRequest) -> Fields:
+    """Tell how many events could be pulled now; those that somebody holds are not among them."""
+    return {"CountOfEventsToPull": call.parts.pulls.waiting(call.app.app_id, now=call.now)}
 
 
 def describe_event_config(call: Call, request: DescribeEventConfigRequest) -> Fields:
@@ -97,17 +163,20 @@ def describe_event_config(call: Call, request: DescribeEventConfigRequest) -> Fi
     }
 
 
-def _muted(subscription: Subscription, request: ModifyEventConfigRequest) -> frozenset[EventType] | None:
-    """The event types switched off after *request*; None when it says nothing of them."""
-    switches = {
-        EventType.FILE_UPLOADED: request.upload_media_complete_event_switch,
-        EventType.FILE_DELETED: request.delete_media_complete_event_switch,
-    }
+def _mode(old: Subscription, told: Literal["PUSH", "PULL"] | None) -> DeliveryMode:
+    if told is None:
+        return old.mode
+    mode = DeliveryMode[told]
+    # The API has no word for BOTH and reports it as PUSH: to say so again must not change it.
+    keeps = mode is DeliveryMode.PUSH and old.mode is DeliveryMode.BOTH
+    return old.mode if keeps else mode
+
+
+def _muted(old: Subscription, switches: Mapping[EventType, Switch | None]) -> frozenset[EventType]:
+    """The event types that are off once *switches* are set; None leaves one as it is."""
     said = {event_type: switch for event_type, switch in switches.items() if switch is not None}
-    if not said:
-        return None
     off = {event_type for event_type, switch in said.items() if switch == "OFF"}
-    return (subscription.muted - said.keys()) | off
+    return (old.muted - said.keys()) | off
 
 
 def _switch(subscription: Subscription, event_type: EventType) -> Switch:
