@@ -28,6 +28,7 @@ from vodsprite.sprite.spec import (
     from_json,
     to_json,
 )
+from vodsprite.sprite.timeline import PictureTable, Row
 
 durations = st.fractions(min_value=0, max_value=100_000, max_denominator=90_000)
 intervals = st.fractions(min_value=Fraction(1, 100), max_value=3600, max_denominator=30_000)
@@ -243,3 +244,12 @@ def test_a_rule_names_its_field(field: str, build: object) -> None:
     with pytest.raises(InvalidInput, match=re.escape(field)) as refused:
         build()
     assert refused.value.field == field
+
+
+def test_where_presentation_times_prove_wrong_not_even_the_first_is_believed() -> None:
+    """AVI gives pictures in reordered times; the clock then begins with the decoding time, too."""
+    told = [(1, 3), (4, 4), (6, 5), (5, 6), (7, 7), (9, 8), (8, None)]
+    rows = [Row(pts=pts, dts=dts, duration=1, is_key=pts == 1, is_dropped=False) for pts, dts in told]
+    table = PictureTable(rows, tick=1)
+    assert [table.time(at) for at in range(len(table))] == [3, 4, 5, 6, 7, 8, 8]
+    assert (table.origin, table.end) == (3, 9)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vodsprite import __version__
-from vodsprite.cli import admin, demo, events, render, serve
+from vodsprite.cli import admin, demo, events, render, serve, verify
 from vodsprite.errors import VodspriteError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 render.register(app)
+verify.register(app)
 serve.register(app)
 admin.register(app)
 events.register(app)

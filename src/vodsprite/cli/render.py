@@ -16,16 +16,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 
 import typer
 
-from vodsprite.errors import FailureKind, InvalidInput, OutputError, VideoError
+from vodsprite.errors import AddressRefused, FailureKind, InvalidInput, OutputError, VideoError
 
 if TYPE_CHECKING:
     from vodsprite.sprite.render import SpriteSet
@@ -74,7 +75,10 @@ def register(app: typer.Typer) -> None:
 
 
 def render(
-    video: Annotated[Path, typer.Argument(help="The video.", show_default=False)],
+    video: Annotated[
+        str,
+        typer.Argument(help="The video: a file, or an http, https, s3, gs or az URL.", show_default=False),
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the sheets and the WebVTT.", show_default=False)
     ],
@@ -107,6 +111,14 @@ def render(
         Adaptive, typer.Option(help="open: a portrait video swaps width and height.")
     ] = Adaptive.OPEN,
     definition_name: Annotated[int, typer.Option(min=0, help="The number in the file names.")] = 10,
+    allow: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESSES",
+            envvar="VODSPRITE_OUTBOUND_ALLOW",
+            help="What an http URL may reach although it is not public: CIDRs, loopback, private.",
+        ),
+    ] = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object that tells every tile.")
     ] = False,
@@ -121,6 +133,7 @@ def render(
     from vodsprite.sprite.spec import Accuracy, Fill, Grid, SpriteSpec
 
     begun = time.perf_counter()
+    name = _name(video)
     try:
         spec = SpriteSpec(
             sampling=_sampling(interval, percent),
@@ -135,19 +148,23 @@ def render(
         _fail(USAGE, str(error))
     try:
         with _terminable(), _progress(shown=not quiet and sys.stderr.isatty()) as progress:
-            made = _render(video, output, spec, definition_name, progress)
+            made = _render(partial(_source, video, allow), output, spec, definition_name, progress)
+    except InvalidInput as error:
+        _fail(USAGE, str(error))
+    except AddressRefused as error:
+        _fail(NO_VIDEO, f"{name}: {error}")
     except VideoError as error:
-        _fail(USAGE if error.kind is FailureKind.CONFIGURATION else NO_VIDEO, f"{video}: {error}")
+        _fail(USAGE if error.kind is FailureKind.CONFIGURATION else NO_VIDEO, f"{name}: {error}")
     except OutputError as error:
         _fail(NO_OUTPUT, str(error))
     except MemoryError:
-        _fail(OTHER, f"{video}: there is not enough memory to render it")
+        _fail(OTHER, f"{name}: there is not enough memory to render it")
     except KeyboardInterrupt:
-        _fail(INTERRUPTED, f"{video}: interrupted; nothing was changed")
+        _fail(INTERRUPTED, f"{name}: interrupted; nothing was changed")
     except Exception as error:  # noqa: BLE001  the program's edge: a fault of ours is one line too
-        _fail(OTHER, f"{video}: {type(error).__name__}: {error}")
+        _fail(OTHER, f"{name}: {type(error).__name__}: {error}")
     for warning in made.warnings:
-        typer.echo(f"vodsprite: {video}: {warning}", err=True)
+        typer.echo(f"vodsprite: {name}: {warning}", err=True)
     if as_json:
         typer.echo(json.dumps(_told(made, time.perf_counter() - begun), ensure_ascii=False))
     elif not quiet:
@@ -155,7 +172,35 @@ def render(
         typer.echo(f"{made.total_count} tiles on {sheets}: {output / made.vtt}")
 
 
-def _render(video: Path, output: Path, spec: SpriteSpec, definition: int, progress: Progress) -> SpriteSet:
+def _name(video: str) -> str:
+    """Return what messages call the video; what a URL carries behind its path may be secret."""
+    if "://" not in video:
+        return video
+    from vodsprite.outbound.ranges import is_url, shown
+
+    return shown(video) if is_url(video) else video
+
+
+@contextmanager
+def _source(video: str, allow: str) -> Iterator[Path | BinaryIO]:
+    if "://" in video:
+        from vodsprite.outbound.addresses import AddressRules
+        from vodsprite.outbound.ranges import is_url, open_url
+
+        if is_url(video):
+            with open_url(video, AddressRules.parse(allow)) as file:
+                yield file
+            return
+    yield Path(video)
+
+
+def _render(
+    video: Callable[[], AbstractContextManager[Path | BinaryIO]],
+    output: Path,
+    spec: SpriteSpec,
+    definition: int,
+    progress: Progress,
+) -> SpriteSet:
     from vodsprite.sprite.render import render as render_sprites
 
     with _staging(output) as staging:
@@ -163,7 +208,8 @@ def _render(video: Path, output: Path, spec: SpriteSpec, definition: int, progre
         def write(name: str, data: bytes) -> None:
             _write(staging / name, data, shown_as=output / name)
 
-        made = render_sprites(video, spec, write, definition=definition, progress=progress)
+        with video() as source:  # a server that failed half-way ends it here
+            made = render_sprites(source, spec, write, definition=definition, progress=progress)
         with _undisturbed():
             _take_places(staging, output, [*made.sheets, made.vtt], definition)
     return made

@@ -215,16 +215,23 @@ def _reorders(video: Opened) -> bool:
 
 def _by_decoding(source: Source, tick: int, first_packet: Packet, *, damaged: bool) -> Measured:
     """Decode everything once, only for the times."""
-    table = PictureTable()
+    rows: list[Row] = []
     first: av.VideoFrame | None = None
     with opened(source) as video:
         for frame in video.frames():
             first = first or frame
-            table.add(
-                pts=frame.pts, dts=frame.dts, duration=frame.duration, is_key=frame.key_frame, tick=tick
+            rows.append(
+                Row(
+                    pts=frame.pts,
+                    dts=frame.dts,
+                    duration=frame.duration,
+                    is_key=frame.key_frame,
+                    is_dropped=False,
+                )
             )
     if first is None:
         raise _nothing_decodable()
+    table = PictureTable(rows, tick)
     clock = Clock(
         time_base=video.time_base, origin=table.origin, end=table.end, pictures=table, is_damaged=damaged
     )

@@ -23,6 +23,8 @@ _SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FUL
 
 # Code points of ITU-T H.273, as frames carry them.
 _MATRIX_UNSPECIFIED = 2
+_MATRIX_BT2020_CONSTANT = 10
+_MATRICES_CONVERTED = frozenset({0, 1, 4, 5, 6, 7, 9})
 _PRIMARIES_BT2020 = 9
 _TRANSFER_PQ = 16
 _TRANSFER_HLG = 18
@@ -134,12 +136,13 @@ def _bytes(frame: av.VideoFrame) -> Pixels:
 
 def _colorspace(frame: av.VideoFrame) -> int | None:
     """Return the matrix to decode with; None: the one that the frame names."""
-    if frame.colorspace != _MATRIX_UNSPECIFIED or frame.format.is_rgb:
+    if frame.format.is_rgb or frame.colorspace in _MATRICES_CONVERTED:
         return None
-    if frame.color_primaries == _PRIMARIES_BT2020:
+    if frame.color_primaries == _PRIMARIES_BT2020 or frame.colorspace == _MATRIX_BT2020_CONSTANT:
         return Colorspace.BT2020
-    # Untagged video is BT.709 from 720p on, as every encoder of HD assumes, and BT.601 below.
-    return Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else None
+    # Untagged video is BT.709 from 720p on, as every encoder of HD assumes, and BT.601 below. So is what
+    # carries a tag that the converter doesn't know, and would refuse.
+    return Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601
 
 
 def _is_wide(frame: av.VideoFrame) -> bool:

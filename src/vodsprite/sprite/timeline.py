@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, floor
 
 import numpy as np
@@ -54,7 +55,7 @@ def spans(plan: SamplingPlan, origin: int, time_base: Fraction) -> list[Span]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What a packet says of itself."""
+    """What a packet, or a picture, says of itself."""
 
     pts: int | None
     dts: int | None
@@ -173,34 +174,28 @@ class PictureTable:
     """
     Every picture of a stream in the order of the decoder's output, for streams whose packets don't tell.
 
-    Of the two times that a picture comes with, the decoding time is believed once presentation times have
-    proved wrong more often: a time is wrong if it doesn't rise.
+    Of the two times that a picture comes with, the one is believed that rises more faithfully from picture to
+    picture, over the whole stream; the presentation time if they are equally good.
+
+    Args:
+        rows: The pictures; `is_dropped` means nothing here.
+        tick: How long a picture lasts that doesn't say, and how far apart those are that have no time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Sequence[Row], tick: int) -> None:
+        believes_pts = _faults([row.pts for row in rows]) <= _faults([row.dts for row in rows])
         self._times: list[int] = []
-        self._keys: list[bool] = []
-        self._last_duration = 0
-        self._faulty_pts = self._faulty_dts = 0
-        self._last_pts = self._last_dts = UNTIMED
+        for row in rows:
+            first, second = (row.pts, row.dts) if believes_pts else (row.dts, row.pts)
+            at = second if first is None else first
+            if self._times:
+                at = self._times[-1] + tick if at is None else max(at, self._times[-1])
+            self._times.append(at or 0)
+        self._keys = [row.is_key for row in rows]
+        self._last_duration = (rows[-1].duration if rows else 0) or tick
 
     def __len__(self) -> int:
         return len(self._times)
-
-    def add(self, *, pts: int | None, dts: int | None, duration: int, is_key: bool, tick: int) -> None:
-        """Append a picture; *tick* is how long one lasts, for those without any time."""
-        if dts is not None:
-            self._faulty_dts += dts <= self._last_dts
-            self._last_dts = dts
-        if pts is not None:
-            self._faulty_pts += pts <= self._last_pts
-            self._last_pts = pts
-        believed = pts if pts is not None and (self._faulty_pts <= self._faulty_dts or dts is None) else dts
-        if believed is None:
-            believed = self._times[-1] + tick if self._times else 0
-        self._times.append(max(believed, self._times[-1]) if self._times else believed)
-        self._keys.append(is_key)
-        self._last_duration = duration or tick
 
     @property
     def origin(self) -> int:
@@ -234,3 +229,9 @@ class PictureTable:
             return max(0, int(np.searchsorted(times, span.at, side="right")) - 1)
 
         return [choose(span) for span in spans]
+
+
+def _faults(times: Iterable[int | None]) -> int:
+    """Return how many of *times* don't rise."""
+    known = [at for at in times if at is not None]
+    return sum(after <= before for before, after in pairwise(known))
