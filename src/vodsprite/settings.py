@@ -8,6 +8,7 @@ command line says wins over both. Nothing else in the product reads the environm
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
@@ -172,7 +173,14 @@ def load(*, file: Path | None = None, **given: Any) -> Settings:
         path = file or Settings(**said).data / FILE_NAME
         if file is not None and not file.is_file():
             raise SettingsError(f"settings file {file} does not exist")
-        return _with_file(path)(**said)
+        with_file = _reading(
+            lambda cls, given, environment: (
+                given,
+                environment,
+                TomlConfigSettingsSource(cls, toml_file=path),
+            )
+        )
+        return with_file(**said)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from error
     except tomllib.TOMLDecodeError as error:
@@ -183,37 +191,29 @@ def load(*, file: Path | None = None, **given: Any) -> Settings:
 
 def defaults(data: Path) -> Settings:
     """Return the settings of an installation in *data* that nobody has set anything for."""
+    given_alone = _reading(lambda cls, given, environment: (given,))
+    return given_alone(data=data)
 
-    class Alone(Settings):
+
+_Source = PydanticBaseSettingsSource
+_Sources = Callable[[type[BaseSettings], _Source, _Source], tuple[_Source, ...]]
+"""From the class, what was given and the environment to where values come from, the winner first."""
+
+
+def _reading(sources: _Sources) -> Callable[..., Settings]:
+    class Reading(Settings):
         @classmethod
         def settings_customise_sources(
             cls,
             settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (init_settings,)
+            init_settings: _Source,
+            env_settings: _Source,
+            dotenv_settings: _Source,
+            file_secret_settings: _Source,
+        ) -> tuple[_Source, ...]:
+            return sources(settings_cls, init_settings, env_settings)
 
-    given: dict[str, Any] = {"data": data}
-    return Alone(**given)
-
-
-def _with_file(path: Path) -> type[Settings]:
-    class FromFile(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path))
-
-    return FromFile
+    return Reading
 
 
 def _explain(error: ValidationError) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,32 +14,7 @@ from vodsprite.delivery.outbox import Outbox
 from vodsprite.events import Event, ImageSpriteComplete, SpriteLinks
 from vodsprite.ids import AppId, EventId, FileId, TaskId
 from vodsprite.testing.clock import FakeClock
-from vodsprite.testing.databases import opened
 from vodsprite.testing.ids import SequentialIds
-from vodsprite.testing.postgres import PostgresMissing, PostgresServer, running_postgres
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    try:
-        with running_postgres() as server:
-            yield server
-    except PostgresMissing as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'vodsprite.sqlite'}"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 @pytest.fixture

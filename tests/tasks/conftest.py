@@ -13,26 +13,8 @@ import numpy as np
 import pytest
 
 from vodsprite.testing.plant import Plant, render_processes
-from vodsprite.testing.postgres import PostgresMissing, PostgresServer, running_postgres
 
 Freeze = Callable[[Plant], int]
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    try:
-        with running_postgres() as server:
-            yield server
-    except PostgresMissing as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'vodsprite.sqlite'}"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
@@ -25,9 +23,7 @@ from vodsprite.sprite.spec import (
 )
 from vodsprite.templates.catalog import TemplateCatalog
 from vodsprite.testing.clock import FakeClock
-from vodsprite.testing.databases import opened
 from vodsprite.testing.ids import SequentialIds
-from vodsprite.testing.postgres import PostgresMissing, PostgresServer, running_postgres
 
 SPEC = SpriteSpec(
     sampling=EveryPercent(percent=Fraction(10, 3)),
@@ -43,29 +39,6 @@ SPEC = SpriteSpec(
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    try:
-        with running_postgres() as server:
-            yield server
-    except PostgresMissing as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'vodsprite.sqlite'}"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 @pytest.fixture
