@@ -18,8 +18,20 @@ from vodsprite.sprite.spec import Fill
 
 Pixels = NDArray[np.uint8]
 
-# Against a Lanczos reference: 48.6 dB; 42 with area averaging, 25 with the default.
-_SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+# Compared with Lanczos over all pixels: 44.1 dB and SSIM 0.998; the default comes to 25 dB.
+_EXACTLY = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+_SCALER = Interpolation.BICUBIC | _EXACTLY
+# For tiles much smaller than the picture averages come first, down to twice the size: 44.5 dB and 0.999 in
+# 40 % of the time.
+_REDUCER = Interpolation.AREA | _EXACTLY
+_FINISHER = Interpolation.LANCZOS | _EXACTLY
+_REDUCED_FROM = 4  # times the size
+# What can be scaled and stay as it is; in others (palettes, Bayer patterns, packed bits) it can't.
+_REDUCIBLE = frozenset(
+    f"{layout}{depth}"
+    for layout in ("yuv420p", "yuv422p", "yuv444p", "yuva420p", "yuva444p", "gbrp")
+    for depth in ("", "10le", "12le")
+) | {"yuvj420p", "yuvj422p", "yuvj444p", "nv12"}
 
 # Code points of ITU-T H.273, as frames carry them.
 _MATRIX_UNSPECIFIED = 2
@@ -45,6 +57,7 @@ class Tiler:
         self._orientation = orientation
         self._pixel_aspect = pixel_aspect
         self._reformatter = VideoReformatter()
+        self._reducer = VideoReformatter()
         self._fields: dict[tuple[str, int, int], Graph] = {}
 
     def tile(self, frame: av.VideoFrame) -> Pixels:
@@ -72,14 +85,27 @@ class Tiler:
         return _bytes(self._scaled(frame, size, "rgb24"))
 
     def _scaled(self, frame: av.VideoFrame, size: Size, pixel_format: str) -> av.VideoFrame:
+        colorspace = _colorspace(frame)
+        scaler = _SCALER
+        if _is_reducible(frame, size):
+            frame = self._reducer.reformat(
+                frame,
+                2 * size.width_px,
+                2 * size.height_px,
+                src_colorspace=colorspace,
+                dst_colorspace=colorspace,
+                interpolation=_REDUCER,
+                threads=1,
+            )
+            scaler = _FINISHER
         return self._reformatter.reformat(
             frame,
             size.width_px,
             size.height_px,
             pixel_format,
-            src_colorspace=_colorspace(frame),
+            src_colorspace=colorspace,
             dst_color_range=ColorRange.JPEG,
-            interpolation=_SCALER,
+            interpolation=scaler,
             threads=1,
         )
 
@@ -128,6 +154,15 @@ def display_size(
     """Return width and height of a stored picture as viewers see it: turned, and with square pixels."""
     across, down = width_px * pixel_aspect, Fraction(height_px)
     return (down, across) if orientation.transposed else (across, down)
+
+
+def _is_reducible(frame: av.VideoFrame, size: Size) -> bool:
+    """Whether averages over *frame* may come first on the way to *size*."""
+    return (
+        frame.format.name in _REDUCIBLE
+        and frame.width >= _REDUCED_FROM * size.width_px
+        and frame.height >= _REDUCED_FROM * size.height_px
+    )
 
 
 def _bytes(frame: av.VideoFrame) -> Pixels:
