@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
-import typer.main
 from pydantic import SecretStr
 
 from vodsprite import samples
@@ -55,17 +54,18 @@ def _settings() -> Iterator[str]:
 def _commands() -> Iterator[str]:
     yield "# Commands\n"
     yield "Each answers `--help`. Exit code 0 is success, 2 wrong usage, 1 anything else unless it says more."
-    root = typer.main.get_command(app)
-    yield from _command(["vodsprite"], root)
+    yield from _command(["vodsprite"], app)
 
 
-def _command(path: list[str], command: Any) -> Iterator[str]:
+def _command(path: list[str], command: click.Command) -> Iterator[str]:
     name = " ".join(path)
-    children: Mapping[str, Any] = getattr(command, "commands", {})
-    if not children:
-        context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    if not isinstance(command, click.Group):
         yield f"\n## {name}\n\n```text\n{command.get_help(context).strip()}\n```"
-    for child, inner in children.items():
+        return
+    for child in command.list_commands(context):
+        inner = command.get_command(context, child)
+        assert inner is not None
         yield from _command([*path, child], inner)
 
 

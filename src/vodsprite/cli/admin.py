@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from vodsprite.cli.printing import print_record, print_rows
 
@@ -18,19 +18,40 @@ if TYPE_CHECKING:
     from vodsprite.ids import AppId
     from vodsprite.settings import Settings
 
-Data = Annotated[
-    Path | None, typer.Option("--data", help="The service's data folder.  [default: vodsprite-data]")
-]
-AppOption = Annotated[int | None, typer.Option("--app", help="App id.  [default: the primary app]")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-media = typer.Typer(help="The videos that the service knows.", no_args_is_help=True)
-apps = typer.Typer(help="Apps (tenants; on the wire: SubAppId) and what each is told.", no_args_is_help=True)
-secrets = typer.Typer(
-    help="Standard Webhooks secrets that sign an app's pushes; two may be valid at once, to change them.",
-    no_args_is_help=True,
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="The service's data folder.  [default: vodsprite-data]",
 )
-keys = typer.Typer(help="Credentials that sign requests.", no_args_is_help=True)
+app_option = click.option("--app", type=int, help="App id.  [default: the primary app]")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class InOrder(click.Group):
+    """A group that lists its commands in the order of the source."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group("media")
+def media() -> None:
+    """The videos that the service knows."""
+
+
+@click.group("app", cls=InOrder)
+def apps() -> None:
+    """Apps (tenants; on the wire: SubAppId) and what each is told."""
+
+
+@click.group("secret")
+def secrets() -> None:
+    """Standard Webhooks secrets that sign an app's pushes; two may be valid at once, to change them."""
+
+
+@click.group("key")
+def keys() -> None:
+    """Credentials that sign requests."""
 
 
 class Mode(StrEnum):
@@ -55,49 +76,58 @@ class Format(StrEnum):
     V2 = "2.0"
 
 
-FormatOption = Annotated[
-    Format | None, typer.Option("--format", help="Only the address of that format.  [default: both]")
-]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command groups to *app*."""
-    app.add_typer(media, name="media")
-    app.add_typer(apps, name="app")
-    apps.add_typer(secrets, name="secret")
-    app.add_typer(keys, name="key")
+format_option = click.option(
+    "--format",
+    "format_",
+    type=click.Choice([each.value for each in Format]),
+    help="Only the address of that format.  [default: both]",
+)
 
 
 @media.command("add")
+@click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The video; it is copied."
+)
+@click.option("--name", help="Name of the media.  [default: the file's]")
+@app_option
+@data_option
 def media_add(
-    file: Annotated[Path, typer.Argument(help="The video; it is copied.", exists=True, dir_okay=False)],
-    name: Annotated[str | None, typer.Option(help="Name of the media.  [default: the file's]")] = None,
-    app: AppOption = None,
-    data: Data = None,
+    file: Path,
+    name: str | None,
+    app: int | None,
+    data: Path | None,
 ) -> None:
     """Copy a video into the store and print its FileId."""
     from vodsprite.assembly import open_parts
 
     with open_parts(load_settings(data)) as parts:
         added = parts.media.add_file(parts.apps.find(app_id_of(app)).app_id, file, name=name)
-    typer.echo(added.file_id)
+    click.echo(added.file_id)
 
 
 @apps.command("create")
+@click.argument("name", help="What people call it.")
+@click.option("--description", default="", help="What it is for.")
+@data_option
 def app_create(
-    name: Annotated[str, typer.Argument(help="What people call it.")],
-    description: Annotated[str, typer.Option(help="What it is for.")] = "",
-    data: Data = None,
+    name: str,
+    description: str,
+    data: Path | None,
 ) -> None:
     """Make an app and print its id."""
     from vodsprite.assembly import open_parts
 
     with open_parts(load_settings(data)) as parts:
-        typer.echo(parts.apps.create(name, description).app_id)
+        click.echo(parts.apps.create(name, description).app_id)
 
 
 @apps.command("list")
-def app_list(as_json: AsJson = False, data: Data = None) -> None:
+@json_option
+@data_option
+def app_list(
+    as_json: bool,
+    data: Path | None,
+) -> None:
     """List the apps, each with the way in which it is told of its events."""
     from vodsprite.assembly import open_parts
 
@@ -110,31 +140,41 @@ def app_list(as_json: AsJson = False, data: Data = None) -> None:
 
 
 @apps.command("set")
+@app_option
+@click.option(
+    "--mode",
+    type=click.Choice([each.value for each in Mode], case_sensitive=False),
+    help="How events travel; BOTH sends each event both ways.",
+)
+@click.option("--url", help='Address of 3.0 callbacks; "" clears it.')
+@click.option("--url-v2", help='Address of 2.0 callbacks; "" clears it.')
+@click.option(
+    "--sign-key",
+    help='Key of Sign and T in 3.0 callbacks, up to 32 letters and digits; "" clears it.',
+)
+@click.option(
+    "--policy",
+    type=click.Choice([each.value for each in RetryPolicy], case_sensitive=False),
+    help="standard: twelve attempts, 2xx is success; tencent: three sends, any answer is success.",
+)
+@click.option("--timeout", type=int, help="Seconds that a push may take in all, 1 to 30.")
+@click.option(
+    "--event",
+    metavar="TYPE=ON|OFF",
+    multiple=True,
+    help="Switch an event type on or off; may be repeated.",
+)
+@data_option
 def app_set(
-    app: AppOption = None,
-    mode: Annotated[
-        Mode | None,
-        typer.Option(case_sensitive=False, help="How events travel; BOTH sends each event both ways."),
-    ] = None,
-    url: Annotated[str | None, typer.Option(help='Address of 3.0 callbacks; "" clears it.')] = None,
-    url_v2: Annotated[str | None, typer.Option(help='Address of 2.0 callbacks; "" clears it.')] = None,
-    sign_key: Annotated[
-        str | None,
-        typer.Option(help='Key of Sign and T in 3.0 callbacks, up to 32 letters and digits; "" clears it.'),
-    ] = None,
-    policy: Annotated[
-        RetryPolicy | None,
-        typer.Option(
-            case_sensitive=False,
-            help="standard: twelve attempts, 2xx is success; tencent: three sends, any answer is success.",
-        ),
-    ] = None,
-    timeout: Annotated[int | None, typer.Option(help="Seconds that a push may take in all, 1 to 30.")] = None,
-    event: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TYPE=ON|OFF", help="Switch an event type on or off; may be repeated."),
-    ] = None,
-    data: Data = None,
+    app: int | None,
+    mode: str | None,
+    url: str | None,
+    url_v2: str | None,
+    sign_key: str | None,
+    policy: str | None,
+    timeout: int | None,
+    event: tuple[str, ...],
+    data: Path | None,
 ) -> None:
     """Change how an app is told of its events; what is not named stays."""
     from dataclasses import replace
@@ -148,11 +188,11 @@ def app_set(
     def changed(old: Subscription) -> Subscription:
         return replace(
             old,
-            mode=old.mode if mode is None else DeliveryMode[mode.value],
+            mode=old.mode if mode is None else DeliveryMode[mode],
             url=old.url if url is None else url,
             url_v2=old.url_v2 if url_v2 is None else url_v2,
             sign_key=old.sign_key if sign_key is None else sign_key,
-            policy=old.policy if policy is None else Policy(policy.value),
+            policy=old.policy if policy is None else Policy(policy),
             timeout_s=old.timeout_s if timeout is None else timeout,
             muted=(old.muted - switches.keys()) | off,
         )
@@ -164,7 +204,14 @@ def app_set(
 
 
 @apps.command("pause")
-def app_pause(app: AppOption = None, format_: FormatOption = None, data: Data = None) -> None:
+@app_option
+@format_option
+@data_option
+def app_pause(
+    app: int | None,
+    format_: str | None,
+    data: Path | None,
+) -> None:
     """Push nothing to an app until it is resumed; its events wait meanwhile."""
     from vodsprite.assembly import open_parts
 
@@ -174,22 +221,30 @@ def app_pause(app: AppOption = None, format_: FormatOption = None, data: Data = 
 
 
 @apps.command("resume")
-def app_resume(app: AppOption = None, format_: FormatOption = None, data: Data = None) -> None:
+@app_option
+@format_option
+@data_option
+def app_resume(
+    app: int | None,
+    format_: str | None,
+    data: Path | None,
+) -> None:
     """Push to an app again that was paused, by hand or because it answered 410."""
     from vodsprite.assembly import open_parts
 
     with open_parts(load_settings(data)) as parts:
         count = parts.events.resume(parts.apps.find(app_id_of(app)).app_id, _channel(format_))
-    typer.echo(f"resumed {count}")
+    click.echo(f"resumed {count}")
 
 
 @secrets.command("add")
+@app_option
+@click.option("--secret", help="whsec_ and Base64 of 24 to 64 bytes.  [default: a new one]")
+@data_option
 def secret_add(
-    app: AppOption = None,
-    secret: Annotated[
-        str | None, typer.Option(help="whsec_ and Base64 of 24 to 64 bytes.  [default: a new one]")
-    ] = None,
-    data: Data = None,
+    app: int | None,
+    secret: str | None,
+    data: Path | None,
 ) -> None:
     """Sign pushes with one secret more and print it; this is the only time that it is shown."""
     from vodsprite.assembly import open_parts
@@ -202,7 +257,14 @@ def secret_add(
 
 
 @secrets.command("list")
-def secret_list(app: AppOption = None, as_json: AsJson = False, data: Data = None) -> None:
+@app_option
+@json_option
+@data_option
+def secret_list(
+    app: int | None,
+    as_json: bool,
+    data: Path | None,
+) -> None:
     """List an app's secrets by their names, the newest first, without the secrets."""
     from vodsprite.assembly import open_parts
     from vodsprite.wire.webhook import WebhookSecret
@@ -216,10 +278,13 @@ def secret_list(app: AppOption = None, as_json: AsJson = False, data: Data = Non
 
 
 @secrets.command("remove")
+@click.argument("name", help="Name of the secret, as `list` shows it.")
+@app_option
+@data_option
 def secret_remove(
-    name: Annotated[str, typer.Argument(help="Name of the secret, as `list` shows it.")],
-    app: AppOption = None,
-    data: Data = None,
+    name: str,
+    app: int | None,
+    data: Path | None,
 ) -> None:
     """Sign pushes with that secret no more."""
     from vodsprite.assembly import open_parts
@@ -229,12 +294,13 @@ def secret_remove(
 
 
 @keys.command("create")
+@click.option("--app", type=int, help="Bind it to one app.  [default: every app]")
+@click.option("--label", default="", help="A note for yourself.")
+@data_option
 def key_create(
-    app: Annotated[
-        int | None, typer.Option("--app", help="Bind it to one app.  [default: every app]")
-    ] = None,
-    label: Annotated[str, typer.Option(help="A note for yourself.")] = "",
-    data: Data = None,
+    app: int | None,
+    label: str,
+    data: Path | None,
 ) -> None:
     """Make a credential and print it; this is the only time that its key is shown."""
     from vodsprite.assembly import open_parts
@@ -246,7 +312,12 @@ def key_create(
 
 
 @keys.command("list")
-def key_list(as_json: AsJson = False, data: Data = None) -> None:
+@json_option
+@data_option
+def key_list(
+    as_json: bool,
+    data: Path | None,
+) -> None:
     """List the credentials, without their keys."""
     from vodsprite.assembly import open_parts
 
@@ -256,7 +327,10 @@ def key_list(as_json: AsJson = False, data: Data = None) -> None:
 
 
 @keys.command("show")
-def key_show(data: Data = None) -> None:
+@data_option
+def key_show(
+    data: Path | None,
+) -> None:
     """Print the credential that the first start made, key included."""
     from vodsprite.errors import DataFolderError
     from vodsprite.folder import DataFolder
@@ -274,6 +348,9 @@ def key_show(data: Data = None) -> None:
             "or look where VODSPRITE_SECRET_ID and VODSPRITE_SECRET_KEY are set for the service"
         )
     _print_secret(*kept)
+
+
+apps.add_command(secrets)
 
 
 def load_settings(data: Path | None) -> Settings:
@@ -305,10 +382,11 @@ def _switches(said: Sequence[str]) -> dict[EventType, bool]:
     return switches
 
 
-def _channel(format_: Format | None) -> Channel | None:
+def _channel(format_: str | None) -> Channel | None:
     from vodsprite.delivery.delivery import Channel
 
-    return None if format_ is None else {Format.V3: Channel.PUSH_V3, Format.V2: Channel.PUSH_V2}[format_]
+    channels = {Format.V3: Channel.PUSH_V3, Format.V2: Channel.PUSH_V2}
+    return None if format_ is None else channels[Format(format_)]
 
 
 def _app_row(app: App, subscription: Subscription, pauses: Sequence[Pause]) -> dict[str, Any]:
@@ -350,4 +428,4 @@ def _key_row(credential: Credential) -> dict[str, Any]:
 
 
 def _print_secret(secret_id: str, secret_key: str) -> None:
-    typer.echo(f"SecretId: {secret_id}\nSecretKey: {secret_key}")
+    click.echo(f"SecretId: {secret_id}\nSecretKey: {secret_key}")

@@ -18,9 +18,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from vodsprite.errors import VodspriteError
 
@@ -33,29 +33,33 @@ class DemoFailed(VodspriteError):
     """A step of the demo did not do what it shows."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to *app*."""
-    app.command("demo")(demo)
-
-
+@click.command()
+@click.option("--keep", is_flag=True, help="Stay up afterwards, until Ctrl-C.")
+@click.option(
+    "--output",
+    "-o",
+    "output",
+    type=click.Path(path_type=Path),
+    default="vodsprite-demo",
+    show_default=True,
+    help="Folder for the sheet and the WebVTT.",
+)
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Stay up afterwards, until Ctrl-C.")] = False,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the sheet and the WebVTT.")
-    ] = Path("vodsprite-demo"),
+    keep: bool,
+    output: Path,
 ) -> None:
     """Show the main job on a real video: render, callback, pull, confirm."""
     try:
         _check_writable(output)
         asyncio.run(_demo(keep=keep, output=output))
     except TimeoutError as error:
-        typer.echo("vodsprite demo: a step took too long", err=True)
-        raise typer.Exit(1) from error
+        click.echo("vodsprite demo: a step took too long", err=True)
+        raise click.exceptions.Exit(1) from error
     except (VodspriteError, OSError) as error:
-        typer.echo(f"vodsprite demo: {error}", err=True)
-        raise typer.Exit(1) from error
+        click.echo(f"vodsprite demo: {error}", err=True)
+        raise click.exceptions.Exit(1) from error
     except (KeyboardInterrupt, asyncio.CancelledError):
-        raise typer.Exit(130) from None
+        raise click.exceptions.Exit(130) from None
 
 
 def _check_writable(output: Path) -> None:
@@ -119,7 +123,7 @@ async def _main_job(
     files = await _fetch([*sprites["ImageSpriteUrlSet"], sprites["WebVttUrl"]], output)
     steps.done("fetch the files", "")
     for path in files:
-        typer.echo(f"      {path}  ({path.stat().st_size:,} bytes)")
+        click.echo(f"      {path}  ({path.stat().st_size:,} bytes)")
     steps.total(f"{sprites['TotalCount']} tiles on {len(sprites['ImageSpriteUrlSet'])} sheet(s)")
 
 
@@ -169,7 +173,7 @@ def _agree(told: dict[str, Any], pulled: dict[str, Any], task_id: str) -> None:
 def _print_event(event: dict[str, Any]) -> None:
     filled = {name: value for name, value in event.items() if value is not None}
     text = json.dumps(filled, indent=2, ensure_ascii=False)
-    typer.echo("\n".join("      " + line for line in text.splitlines()))
+    click.echo("\n".join("      " + line for line in text.splitlines()))
 
 
 async def _fetch(urls: list[str], output: Path) -> list[Path]:
@@ -188,7 +192,7 @@ async def _fetch(urls: list[str], output: Path) -> list[Path]:
 
 
 def _say_how_to_go_on(url: str, secret: tuple[str, str], data: Path) -> None:
-    typer.echo(
+    click.echo(
         f"\nThe service stays up until Ctrl-C.\n  endpoint   {url}\n  SecretId   {secret[0]}\n"
         f"  SecretKey  {secret[1]}\n  data       {data}"
     )
@@ -274,11 +278,11 @@ class _Steps:
 
     def done(self, what: str, detail: str) -> None:
         now = time.perf_counter()
-        typer.echo(f"{now - self._last:6.2f} s  {what:<28} {detail}")
+        click.echo(f"{now - self._last:6.2f} s  {what:<28} {detail}")
         self._last = now
 
     def say(self, what: str, detail: str) -> None:
-        typer.echo(f"          {what:<28} {detail}")
+        click.echo(f"          {what:<28} {detail}")
 
     def total(self, detail: str) -> None:
-        typer.echo(f"{time.perf_counter() - self._begun:6.2f} s  in all: {detail}")
+        click.echo(f"{time.perf_counter() - self._begun:6.2f} s  in all: {detail}")

@@ -4,51 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from vodsprite.cli.admin import AppOption, AsJson, Data, app_id_of, load_settings
+from vodsprite.cli.admin import InOrder, app_id_of, app_option, data_option, json_option, load_settings
 from vodsprite.cli.printing import print_json, print_record, print_rows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vodsprite.delivery.delivery import Attempt, Delivery, Filter, StoredEvent
     from vodsprite.delivery.replay import Told
 
-AnyApp = Annotated[int | None, typer.Option("--app", help="Only of this app.  [default: every app]")]
-Kind = Annotated[
-    str | None, typer.Option("--type", help="Only events of this type, as in CreateImageSpriteComplete.")
-]
-Since = Annotated[
-    str | None,
-    typer.Option(help="Only from this time on: 2026-03-02T08:00:00Z, or how long ago: 90s, 2h, 3d."),
-]
-Until = Annotated[str | None, typer.Option(help="Only before this time, written likewise.")]
-Dead = Annotated[bool, typer.Option("--dead", help="Only dead letters: given up, and not replayed since.")]
-Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest.")]
+any_app_option = click.option("--app", type=int, help="Only of this app.  [default: every app]")
+kind_option = click.option(
+    "--type", "kind", help="Only events of this type, as in CreateImageSpriteComplete."
+)
+since_option = click.option(
+    "--since", help="Only from this time on: 2026-03-02T08:00:00Z, or how long ago: 90s, 2h, 3d."
+)
+until_option = click.option("--until", help="Only before this time, written likewise.")
+dead_option = click.option(
+    "--dead", is_flag=True, help="Only dead letters: given up, and not replayed since."
+)
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=100_000),
+    default=100,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
-events = typer.Typer(help="What happened: see it, send it again, try it out.", no_args_is_help=True)
-deliveries = typer.Typer(help="What became of each event at each destination.", no_args_is_help=True)
+
+@click.group("events", cls=InOrder)
+def events() -> None:
+    """What happened: see it, send it again, try it out."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command groups to *app*."""
-    app.add_typer(events, name="events")
-    app.add_typer(deliveries, name="deliveries")
+@click.group("deliveries")
+def deliveries() -> None:
+    """What became of each event at each destination."""
 
 
 @events.command("list")
+@any_app_option
+@kind_option
+@since_option
+@until_option
+@dead_option
+@limit_option
+@json_option
+@data_option
 def events_list(
-    app: AnyApp = None,
-    kind: Kind = None,
-    since: Since = None,
-    until: Until = None,
-    dead: Dead = False,
-    limit: Limit = 100,
-    as_json: AsJson = False,
-    data: Data = None,
+    app: int | None,
+    kind: str | None,
+    since: str | None,
+    until: str | None,
+    dead: bool,
+    limit: int,
+    as_json: bool,
+    data: Path | None,
 ) -> None:
     """List events, the newest first, each with the state of its deliveries."""
     from vodsprite.assembly import open_parts
@@ -63,10 +81,13 @@ def events_list(
 
 
 @events.command("show")
+@click.argument("event_id", help="Id of the event, as in evt_…")
+@json_option
+@data_option
 def events_show(
-    event_id: Annotated[str, typer.Argument(help="Id of the event, as in evt_…")],
-    as_json: AsJson = False,
-    data: Data = None,
+    event_id: str,
+    as_json: bool,
+    data: Path | None,
 ) -> None:
     """Show one event: its 3.0 body, its deliveries, and every attempt to push it."""
     import json
@@ -83,24 +104,32 @@ def events_show(
         print_json({**_event_row(shown.stored), "body": body, "deliveries": told})
         return
     print_record(_event_row(shown.stored))
-    typer.echo("")
+    click.echo("")
     print_rows([row for one in shown.told for row in _attempt_rows(one)])
-    typer.echo("")
-    typer.echo(
+    click.echo("")
+    click.echo(
         "this version cannot read it" if body is None else json.dumps(body, ensure_ascii=False, indent=2)
     )
 
 
 @events.command("replay")
+@click.argument("event_ids", nargs=-1, help="Ids of events, as in evt_…")
+@any_app_option
+@kind_option
+@since_option
+@until_option
+@dead_option
+@json_option
+@data_option
 def events_replay(
-    event_ids: Annotated[list[str] | None, typer.Argument(help="Ids of events, as in evt_…")] = None,
-    app: AnyApp = None,
-    kind: Kind = None,
-    since: Since = None,
-    until: Until = None,
-    dead: Dead = False,
-    as_json: AsJson = False,
-    data: Data = None,
+    event_ids: tuple[str, ...],
+    app: int | None,
+    kind: str | None,
+    since: str | None,
+    until: str | None,
+    dead: bool,
+    as_json: bool,
+    data: Path | None,
 ) -> None:
     """
     Deliver events again, under their old ids, to the destinations that their apps have now.
@@ -126,28 +155,29 @@ def events_replay(
         print_json({"events": done.events, "deliveries": done.deliveries, "muted": done.muted})
         return
     muted = f"; {done.muted} left alone, their app has switched them off" if done.muted else ""
-    typer.echo(f"replayed {done.events} events as {done.deliveries} deliveries{muted}")
+    click.echo(f"replayed {done.events} events as {done.deliveries} deliveries{muted}")
 
 
 @events.command("trigger")
+@click.argument(
+    "name",
+    metavar="TYPE",
+    help="Event type, as in CreateImageSpriteComplete, or sample, as in image-sprite-failed.",
+)
+@click.option(
+    "--set",
+    "set_",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Change a member of the 3.0 payload, as in Definition=20; may be repeated.",
+)
+@app_option
+@data_option
 def events_trigger(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="TYPE",
-            help="Event type, as in CreateImageSpriteComplete, or sample, as in image-sprite-failed.",
-        ),
-    ],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="FIELD=VALUE",
-            help="Change a member of the 3.0 payload, as in Definition=20; may be repeated.",
-        ),
-    ] = None,
-    app: AppOption = None,
-    data: Data = None,
+    name: str,
+    set_: tuple[str, ...],
+    app: int | None,
+    data: Path | None,
 ) -> None:
     """Send a sample event to an app's real destinations, marked as a test, and print its id."""
     from vodsprite import logs
@@ -173,20 +203,29 @@ def events_trigger(
         raise InvalidInput(
             type_name, f"is switched off for this app; `vodsprite app set --event {type_name}=ON` sends it"
         )
-    typer.echo(event_id)
+    click.echo(event_id)
 
 
 @deliveries.command("list")
+@click.option("--event", "event_id", help="Only of the event of this id.")
+@any_app_option
+@kind_option
+@since_option
+@until_option
+@click.option("--dead", is_flag=True, help="Only those that were given up.")
+@limit_option
+@json_option
+@data_option
 def deliveries_list(
-    event_id: Annotated[str | None, typer.Option("--event", help="Only of the event of this id.")] = None,
-    app: AnyApp = None,
-    kind: Kind = None,
-    since: Since = None,
-    until: Until = None,
-    dead: Annotated[bool, typer.Option("--dead", help="Only those that were given up.")] = False,
-    limit: Limit = 100,
-    as_json: AsJson = False,
-    data: Data = None,
+    event_id: str | None,
+    app: int | None,
+    kind: str | None,
+    since: str | None,
+    until: str | None,
+    dead: bool,
+    limit: int,
+    as_json: bool,
+    data: Path | None,
 ) -> None:
     """List deliveries, the newest first, with every attempt: time, status, latency, start of the answer."""
     from vodsprite.assembly import open_parts

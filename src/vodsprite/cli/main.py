@@ -1,49 +1,61 @@
 """
 The command `vodsprite`: its subcommands on one screen, and how errors leave the program.
 
-Each subcommand's module is light; what it needs is imported when it runs, because starting time counts.
+A subcommand's module is imported when it is asked for, and what that needs when it runs: starting time
+counts.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from importlib import import_module
 
-import typer
+import click
 
 from vodsprite import __version__
-from vodsprite.cli import admin, demo, events, render, serve, verify
 from vodsprite.errors import VodspriteError
 
-app = typer.Typer(
-    name="vodsprite",
-    help="Image sprites with WebVTT from any video, and certain word of it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+# Command: module of `vodsprite.cli`, and the command's name in it.
+_COMMANDS = {
+    "render": ("render", "render"),
+    "verify": ("verify", "verify"),
+    "serve": ("serve", "serve"),
+    "demo": ("demo", "demo"),
+    "media": ("admin", "media"),
+    "app": ("admin", "apps"),
+    "key": ("admin", "keys"),
+    "events": ("events", "events"),
+    "deliveries": ("events", "deliveries"),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports the module of a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command = getattr(import_module(f"vodsprite.cli.{module}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(130) from None
+
+
+@click.group("vodsprite", cls=_LazyGroup)
+@click.version_option(
+    __version__, prog_name="vodsprite", message="%(prog)s %(version)s", help="Print the version."
 )
-render.register(app)
-verify.register(app)
-serve.register(app)
-admin.register(app)
-events.register(app)
-demo.register(app)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"vodsprite {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
+def app() -> None:
+    """Image sprites with WebVTT from any video, and certain word of it."""
 
 
 def main() -> None:
@@ -51,13 +63,13 @@ def main() -> None:
     try:
         app()
     except VodspriteError as error:
-        typer.echo(f"vodsprite: {error}", err=True)
+        click.echo(f"vodsprite: {error}", err=True)
         sys.exit(1)
     except Exception as error:
         if sys.flags.dev_mode:
             raise
         first_line = str(error).partition("\n")[0]
-        typer.echo(
+        click.echo(
             f"vodsprite: unexpected {type(error).__name__}: {first_line} (PYTHONDEVMODE=1 tells more)",
             err=True,
         )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import typer
+import click
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -22,19 +22,19 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool = False) -> N
     cells = [list(rows[0]), *([shown(value) for value in row.values()] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     for line in cells:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def print_record(record: Mapping[str, Any]) -> None:
     """Print one thing, a line for each of its members."""
     width = max(len(name) for name in record)
     for name, value in record.items():
-        typer.echo(f"{name.ljust(width)}  {shown(value)}".rstrip())
+        click.echo(f"{name.ljust(width)}  {shown(value)}".rstrip())
 
 
 def print_json(value: object) -> None:
     """Print *value* as one line of JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    click.echo(json.dumps(value, ensure_ascii=False))
 
 
 def shown(value: object) -> str:

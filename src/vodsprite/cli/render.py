@@ -22,9 +22,9 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-import typer
+import click
 
 from vodsprite.errors import AddressRefused, FailureKind, InvalidInput, OutputError, VideoError
 
@@ -69,60 +69,87 @@ class Adaptive(StrEnum):
     CLOSE = "close"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to *app*."""
-    app.command("render")(render)
-
-
+@click.command()
+@click.argument("video", help="The video: a file, or an http, https, s3, gs or az URL.")
+@click.option(
+    "--output",
+    "-o",
+    "output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder for the sheets and the WebVTT.",
+)
+@click.option("--interval", metavar="SECONDS", help="One tile every so many seconds.  [default: 10]")
+@click.option("--percent", metavar="P", help="One tile every P percent of the duration.")
+@click.option("--width", type=int, help="Of a tile, in px; 0 follows the source.  [default: 142]")
+@click.option("--height", type=int, help="Of a tile, in px; 0 follows the source.  [default: 80]")
+@click.option("--rows", type=int, default=10, show_default=True, help="Of tiles on a sheet.")
+@click.option("--columns", type=int, default=10, show_default=True, help="Of tiles on a sheet.")
+@click.option(
+    "--format",
+    "image_format",
+    type=click.Choice([each.value for each in Format]),
+    default="jpg",
+    show_default=True,
+    help="Of the sheets.",
+)
+@click.option(
+    "--fill",
+    type=click.Choice([each.value for each in FillChoice]),
+    default="black",
+    show_default=True,
+    help="How a picture is fitted into a tile of another shape.",
+)
+@click.option("--quality", type=int, help="1 to 100; not for png.  [default: 80]")
+@click.option(
+    "--accuracy",
+    type=click.Choice([each.value for each in AccuracyChoice]),
+    default="cue",
+    show_default=True,
+    help="Show a frame of the tile's cue, the one at its instant, or the keyframe before it.",
+)
+@click.option(
+    "--adaptive",
+    type=click.Choice([each.value for each in Adaptive]),
+    default="open",
+    show_default=True,
+    help="open: a portrait video swaps width and height.",
+)
+@click.option(
+    "--definition-name",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="The number in the file names.",
+)
+@click.option(
+    "--allow",
+    metavar="ADDRESSES",
+    default="",
+    envvar="VODSPRITE_OUTBOUND_ALLOW",
+    show_envvar=True,
+    help="What an http URL may reach although it is not public: CIDRs, loopback, private.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object that tells every tile.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def render(
-    video: Annotated[
-        str,
-        typer.Argument(help="The video: a file, or an http, https, s3, gs or az URL.", show_default=False),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the sheets and the WebVTT.", show_default=False)
-    ],
-    interval: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="One tile every so many seconds.  [default: 10]")
-    ] = None,
-    percent: Annotated[
-        str | None, typer.Option(metavar="P", help="One tile every P percent of the duration.")
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option(help="Of a tile, in px; 0 follows the source.  [default: 142]")
-    ] = None,
-    height: Annotated[
-        int | None, typer.Option(help="Of a tile, in px; 0 follows the source.  [default: 80]")
-    ] = None,
-    rows: Annotated[int, typer.Option(help="Of tiles on a sheet.")] = 10,
-    columns: Annotated[int, typer.Option(help="Of tiles on a sheet.")] = 10,
-    image_format: Annotated[Format, typer.Option("--format", help="Of the sheets.")] = Format.JPG,
-    fill: Annotated[
-        FillChoice, typer.Option(help="How a picture is fitted into a tile of another shape.")
-    ] = FillChoice.BLACK,
-    quality: Annotated[int | None, typer.Option(help="1 to 100; not for png.  [default: 80]")] = None,
-    accuracy: Annotated[
-        AccuracyChoice,
-        typer.Option(
-            help="Show a frame of the tile's cue, the one at its instant, or the keyframe before it."
-        ),
-    ] = AccuracyChoice.CUE,
-    adaptive: Annotated[
-        Adaptive, typer.Option(help="open: a portrait video swaps width and height.")
-    ] = Adaptive.OPEN,
-    definition_name: Annotated[int, typer.Option(min=0, help="The number in the file names.")] = 10,
-    allow: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESSES",
-            envvar="VODSPRITE_OUTBOUND_ALLOW",
-            help="What an http URL may reach although it is not public: CIDRs, loopback, private.",
-        ),
-    ] = "",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object that tells every tile.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    video: str,
+    output: Path,
+    interval: str | None,
+    percent: str | None,
+    width: int | None,
+    height: int | None,
+    rows: int,
+    columns: int,
+    image_format: str,
+    fill: str,
+    quality: int | None,
+    accuracy: str,
+    adaptive: str,
+    definition_name: int,
+    allow: str,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """
     Render a video into sprite sheets and a WebVTT file.
@@ -138,11 +165,11 @@ def render(
         spec = SpriteSpec(
             sampling=_sampling(interval, percent),
             grid=Grid(rows=rows, columns=columns),
-            tile=_tile(width, height, adaptive=adaptive is Adaptive.OPEN),
-            fill=Fill(fill.value),
-            format=image_format.value,
+            tile=_tile(width, height, adaptive=adaptive == Adaptive.OPEN),
+            fill=Fill(fill),
+            format=image_format,
             quality=quality,
-            accuracy=Accuracy(accuracy.value),
+            accuracy=Accuracy(accuracy),
         )
     except InvalidInput as error:
         _fail(USAGE, str(error))
@@ -164,12 +191,12 @@ def render(
     except Exception as error:  # noqa: BLE001  the program's edge: a fault of ours is one line too
         _fail(OTHER, f"{name}: {type(error).__name__}: {error}")
     for warning in made.warnings:
-        typer.echo(f"vodsprite: {name}: {warning}", err=True)
+        click.echo(f"vodsprite: {name}: {warning}", err=True)
     if as_json:
-        typer.echo(json.dumps(_told(made, time.perf_counter() - begun), ensure_ascii=False))
+        click.echo(json.dumps(_told(made, time.perf_counter() - begun), ensure_ascii=False))
     elif not quiet:
         sheets = "1 sheet" if len(made.sheets) == 1 else f"{len(made.sheets)} sheets"
-        typer.echo(f"{made.total_count} tiles on {sheets}: {output / made.vtt}")
+        click.echo(f"{made.total_count} tiles on {sheets}: {output / made.vtt}")
 
 
 def _name(video: str) -> str:
@@ -399,5 +426,5 @@ def _told(made: SpriteSet, elapsed_s: float) -> dict[str, Any]:
 
 
 def _fail(code: int, reason: str) -> NoReturn:
-    typer.echo(f"vodsprite render: {reason}", err=True)
-    raise typer.Exit(code)
+    click.echo(f"vodsprite render: {reason}", err=True)
+    raise click.exceptions.Exit(code)

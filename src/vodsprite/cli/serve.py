@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to *app*."""
-    app.command("serve")(serve)
+import click
 
 
+@click.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [default: 8266]")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the database, objects and credentials.  [default: vodsprite-data]",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Settings file (TOML).  [default: vodsprite.toml in the data folder]",
+)
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8266]")
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the database, objects and credentials.  [default: vodsprite-data]"),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Settings file (TOML).  [default: vodsprite.toml in the data folder]")
-    ] = None,
+    host: str | None,
+    port: int | None,
+    data: Path | None,
+    config: Path | None,
 ) -> None:
     """Start the service: both APIs, the renderer, push delivery and file serving."""
     from vodsprite import settings

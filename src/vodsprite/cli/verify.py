@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from vodsprite.cli.render import AccuracyChoice
 from vodsprite.errors import InvalidInput, VideoError
@@ -24,28 +24,27 @@ WRONG, USAGE, NO_VIDEO = 1, 2, 3
 _SHOWN_MOST = 20
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to *app*."""
-    app.command("verify")(verify)
-
-
+@click.command()
+@click.argument("video", type=click.Path(path_type=Path), help="The video.")
+@click.argument(
+    "sprites",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the sheets and the WebVTT file, or that file.",
+)
+@click.option(
+    "--accuracy",
+    type=click.Choice([each.value for each in AccuracyChoice]),
+    default="cue",
+    show_default=True,
+    help="What is right: a frame of the tile's cue, the one at its start, or the keyframe before it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object that tells every tile.")
 def verify(
-    video: Annotated[Path, typer.Argument(help="The video.", show_default=False)],
-    sprites: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DIR", help="Folder of the sheets and the WebVTT file, or that file.", show_default=False
-        ),
-    ],
-    accuracy: Annotated[
-        AccuracyChoice,
-        typer.Option(
-            help="What is right: a frame of the tile's cue, the one at its start, or the keyframe before it."
-        ),
-    ] = AccuracyChoice.CUE,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object that tells every tile.")
-    ] = False,
+    video: Path,
+    sprites: Path,
+    accuracy: str,
+    as_json: bool,
 ) -> None:
     """
     Check sprite sheets against their video, by decoding all of it and finding each tile's frame by picture.
@@ -59,19 +58,19 @@ def verify(
 
     try:
         with _progress(shown=sys.stderr.isatty()) as progress:
-            verdict = judge(video, sprites, accuracy=Accuracy(accuracy.value), progress=progress)
+            verdict = judge(video, sprites, accuracy=Accuracy(accuracy), progress=progress)
     except VideoError as error:
-        typer.echo(f"vodsprite verify: {video}: {error}", err=True)
-        raise typer.Exit(NO_VIDEO) from error
+        click.echo(f"vodsprite verify: {video}: {error}", err=True)
+        raise click.exceptions.Exit(NO_VIDEO) from error
     except (InvalidInput, OSError) as error:
-        typer.echo(f"vodsprite verify: {error}", err=True)
-        raise typer.Exit(USAGE) from error
+        click.echo(f"vodsprite verify: {error}", err=True)
+        raise click.exceptions.Exit(USAGE) from error
     if as_json:
-        typer.echo(json.dumps(_told(verdict), ensure_ascii=False))
+        click.echo(json.dumps(_told(verdict), ensure_ascii=False))
     else:
         _show(verdict)
     if not verdict.passed:
-        raise typer.Exit(WRONG)
+        raise click.exceptions.Exit(WRONG)
 
 
 @contextmanager
