@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -196,6 +198,68 @@ def test_a_transport_stream_spliced_of_two_goes_on(painted: Paint, tmp_path: Pat
     got = [number_on(pixels) for _, pixels in tiles(path, TEN_FRAMES)]
     assert got == [*range(0, 100, 10)] * 2
     assert probe(path).duration_s == pytest.approx(8.0)
+
+
+class _Hesitant(BytesIO):
+    """A file object that lets other threads in between moving and reading, and before it answers."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        position = super().seek(offset, whence)
+        time.sleep(0.0005)
+        return position
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        time.sleep(0.0005)
+        return super().read(size)
+
+
+FRAGMENTED = Painting(
+    rate=Fraction(25), frames=100, container_options={"movflags": "+frag_keyframe+empty_moov"}
+)
+
+
+@pytest.mark.parametrize("accuracy", list(Accuracy))
+@pytest.mark.parametrize(
+    ("suffix", "painting"),
+    [
+        (".mp4", EVEN),
+        (".mp4", FRAGMENTED),
+        (".mkv", EVEN),
+        (".mkv", Painting(rate=Fraction(25), frames=100, codec="mpeg4")),
+        (".webm", Painting(rate=Fraction(25), frames=100, codec="libvpx-vp9")),
+        (".ts", EVEN),
+        (".avi", Painting(rate=Fraction(25), frames=100, codec="mpeg4")),
+    ],
+    ids=["mp4", "fragmented", "mkv", "mpeg-4", "vp9", "ts", "avi"],
+)
+def test_a_file_object_gives_what_its_path_gives(
+    painted: Paint, suffix: str, painting: Painting, accuracy: Accuracy
+) -> None:
+    """However many readers and threads a render takes, they don't move each other's place in the file."""
+    path = painted(suffix, painting)
+    spec = _spec(accuracy=accuracy, format="png")
+    source = _Hesitant(path.read_bytes())
+    got: dict[str, bytes] = {}
+    sprites = render(source, spec, got.__setitem__, cores=2)
+    right: dict[str, bytes] = {}
+    assert sprites == render(path, spec, right.__setitem__, cores=2)
+    assert got == right
+    assert not source.closed
+
+
+def test_two_renders_of_one_file_object_at_once_are_both_right(painted: Paint) -> None:
+    """Readers take turns with the file object even where they know nothing of each other."""
+    path = painted(".mkv", EVEN)
+    source = _Hesitant(path.read_bytes())
+    right = _rendered(path)[1]
+
+    def rendered(_: int) -> dict[str, bytes]:
+        files: dict[str, bytes] = {}
+        render(source, TEN_FRAMES, files.__setitem__, cores=2)
+        return files
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(rendered, range(2))) == [right, right]
 
 
 def test_a_single_frame_gives_a_single_tile(painted: Paint) -> None:

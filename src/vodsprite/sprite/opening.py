@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from io import SEEK_END, SEEK_SET
+from io import SEEK_CUR, SEEK_END, SEEK_SET
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
+from weakref import WeakValueDictionary
 
 import av
 from av.container import InputContainer
@@ -153,10 +155,7 @@ def size_of(source: Source) -> int:
     """Return the size of *source* in bytes."""
     if isinstance(source, Path):
         return source.stat().st_size
-    here = source.tell()
-    size = source.seek(0, SEEK_END)
-    source.seek(here, SEEK_SET)
-    return size
+    return _Reader(source).seek(0, SEEK_END)
 
 
 def new_decoder(like: Opened, first_packet: Packet, *, deblock: bool) -> VideoCodecContext | None:
@@ -221,7 +220,6 @@ def _open_container(source: Source) -> InputContainer:
         file = f"file:{os.path.abspath(source)}"
     else:
         options["protocol_whitelist"] = "none"
-        source.seek(0)
         file = _Reader(source)
     try:
         # PyAV 19 replaces undecodable metadata by itself and lost the argument.
@@ -235,11 +233,56 @@ def _open_container(source: Source) -> InputContainer:
         raise VideoError(FailureKind.NOT_ACCESSIBLE, f"cannot be read: {error.strerror or error}") from error
 
 
+class _Turn:
+    """Whose turn it is with a file object: it has one position, and may have several readers."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+_turns: WeakValueDictionary[int, _Turn] = WeakValueDictionary()  # by the identity of the file object
+_turns_lock = threading.Lock()
+
+
+def _turn_of(file: BinaryIO) -> _Turn:
+    """Return the turn that all readers of *file* share; it lasts as long as one of them does."""
+    with _turns_lock:
+        return _turns.setdefault(id(file), _Turn())
+
+
 class _Reader:
-    """Hides a file object's name and everything else that the decoder has no business with."""
+    """
+    One reader of a file object, with a position of its own: no other reader, in any thread, moves it.
+
+    It hides the object's name and everything else that the decoder has no business with.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self._file = file
+        self._turn = _turn_of(file)
+        self._position = 0
+
+    def read(self, size: int) -> bytes:
+        with self._turn.lock:
+            self._file.seek(self._position)
+            data = self._file.read(size)
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        base = 0
+        if whence == SEEK_CUR:
+            base = self._position
+        elif whence == SEEK_END:
+            with self._turn.lock:
+                base = self._file.seek(0, SEEK_END)
+        if base + offset < 0:
+            raise ValueError("a position before the file")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
 
 
 def _refuse_special_file(path: Path) -> None:

@@ -80,7 +80,7 @@ def open_video(source: Source) -> Iterator[Video]:
             measured = clock.by_reading(source)
             opened.close()
             opened = Opened(source)
-        orientation = _orientation(measured.first_frame)
+        orientation = orientation_of(measured.first_frame)
         yield Video(
             source=source,
             opened=opened,
@@ -94,7 +94,7 @@ def open_video(source: Source) -> Iterator[Video]:
         opened.close()
 
 
-def _orientation(frame: av.VideoFrame) -> Orientation:
+def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Read the display matrix of *frame*; a turn by other than quarters counts as the nearest of them."""
     try:
         matrices: Mapping[str, SupportsBytes] = cast(Any, frame).side_data

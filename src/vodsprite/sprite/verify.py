@@ -228,7 +228,7 @@ class _View:
     """How frames are seen: upright, with square pixels; and in which two ways they lie in a tile."""
 
     def __init__(self, first: av.VideoFrame, pixel_aspect: Fraction) -> None:
-        self.orientation = probe._orientation(first)
+        self.orientation = probe.orientation_of(first)
         self.pixel_aspect = pixel_aspect
         self._display = display_size(first.width, first.height, pixel_aspect, self.orientation)
 
