@@ -99,6 +99,25 @@ def test_further_apps_count_up(apps: AppRegistry, primary: App) -> None:
     assert apps.all() == [primary, second, third]
 
 
+def test_a_known_app_costs_no_look_at_the_database(tmp_path: Path, clock: FakeClock) -> None:
+    """What was found once is answered from memory; an id that was unknown is looked for each time."""
+    with opened(f"sqlite:///{tmp_path / 'vodsprite.sqlite'}") as database:
+        apps = AppRegistry(database, clock, RandomIds())
+        primary = apps.ensure_primary("AKIDfirst", "key")
+        with pytest.raises(AppNotFound):
+            apps.known(AppId(primary.app_id + 1))
+        second = apps.create("second")
+        looks: list[str] = []
+        sa.event.listen(
+            database.engine, "before_cursor_execute", lambda conn, cursor, text, *rest: looks.append(text)
+        )
+        assert [apps.known(None), apps.known(second.app_id)] == [primary, second]
+        asked = len(looks)
+        assert [apps.known(None), apps.known(second.app_id)] == [primary, second]
+        assert asked > 0
+        assert len(looks) == asked
+
+
 @pytest.mark.parametrize("name", ["", "x" * 41])
 def test_an_app_has_a_name_of_sensible_length(apps: AppRegistry, name: str) -> None:
     """1 to 40 characters."""

@@ -13,9 +13,11 @@ def later(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def test_a_healthy_destination_has_all_slots() -> None:
-    """Eight pushes at once, from the start and after every success."""
+def test_a_destination_has_all_slots_once_it_took_a_push() -> None:
+    """One push until the first one went well; eight from then on and after every success."""
     breaker = Breaker(BreakerSettings())
+    assert breaker.slots(NOW) == 1
+    breaker.succeeded()
     assert breaker.slots(NOW) == 8
     breaker.failed(NOW)
     breaker.succeeded()

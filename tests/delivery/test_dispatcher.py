@@ -461,12 +461,26 @@ def test_a_dead_destination_delays_no_other(
         for _ in range(100):
             happenings.happen(other.app_id)
         with pushing.running():
-            dead.wait_for(8)
+            dead.wait_for(1)
             begun = time.monotonic()
             happenings.happen(subscribed.app_id)
             receiver.wait_for(1)
             assert time.monotonic() - begun < 5
-            assert len(dead.received) == 8, "at most eight at once"
+            assert len(dead.received) == 1, "one at once until it has taken a push"
+
+
+def test_a_destination_that_took_a_push_gets_eight_at_once(
+    pushing: Pushing, subscribed: App, receiver: Receiver, happenings: Happenings
+) -> None:
+    """One push tries it; once that went well, eight are under way together, and no more."""
+    receiver.script(status(200))
+    receiver.otherwise = hang()
+    for _ in range(20):
+        happenings.happen(subscribed.app_id)
+    with pushing.running():
+        receiver.wait_for(1 + 8)
+        time.sleep(0.3)
+        assert len(receiver.received) == 1 + 8
 
 
 def test_a_breaker_holds_back_what_would_fail(
@@ -622,6 +636,7 @@ import asyncio, random, sys
 from vodsprite.clock import SystemClock
 from vodsprite.database.engine import Database, DatabaseSettings
 from vodsprite.database.wakeup import Wakeup
+from vodsprite.delivery.breaker import BreakerSettings
 from vodsprite.delivery.dispatcher import Dispatcher, DispatcherSettings
 from vodsprite.ids import RandomIds
 from vodsprite.outbound.addresses import AddressRules
@@ -631,8 +646,9 @@ async def main():
     database = Database(DatabaseSettings(url=sys.argv[1]))
     outbound = Outbound(AddressRules.parse("loopback"), user_agent="vodsprite/test")
     bell, chance = Wakeup(database), random.Random()
+    settings = DispatcherSettings(breaker=BreakerSettings(at_first=3))
     await Dispatcher(
-        database, outbound, SystemClock(), RandomIds(), chance, bell, DispatcherSettings()
+        database, outbound, SystemClock(), RandomIds(), chance, bell, settings
     ).run()
 
 asyncio.run(main())

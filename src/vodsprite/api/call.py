@@ -93,13 +93,13 @@ def find_app(parts: Parts, caller: Caller, sub_app_id: int | None) -> App:
         AppNotFound: There is no such app.
     """
     if sub_app_id is None:
-        app = parts.apps.find(None)
+        app = parts.apps.known(None)
         _check_bound(caller, app.app_id)
         return app
     _check_bound(caller, sub_app_id)
     if not 0 <= sub_app_id <= _MAX_APP_ID:
         raise AppNotFound(sub_app_id)
-    return parts.apps.find(AppId(sub_app_id))
+    return parts.apps.known(AppId(sub_app_id))
 
 
 def _check_bound(caller: Caller, app_id: int) -> None:

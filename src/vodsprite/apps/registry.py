@@ -35,6 +35,7 @@ class AppRegistry:
         self._ids = ids
         self._lock = threading.Lock()
         self._cached: dict[str, tuple[datetime, Credential]] = {}
+        self._found: dict[AppId | None, App] = {}  # by what was asked for
 
     def ensure_primary(self, secret_id: str, secret_key: str) -> App:
         """
@@ -90,6 +91,21 @@ class AppRegistry:
             app = table.primary_app(conn) if app_id is None else table.find_app(conn, app_id)
         if app is None:
             raise AppNotFound(PRIMARY_NAME if app_id is None else app_id)
+        return app
+
+    def known(self, app_id: AppId | None) -> App:
+        """
+        Return the same, without asking the database again for what was once found.
+
+        An app is never changed or deleted once it was made.
+
+        Raises:
+            AppNotFound: There is none.
+        """
+        app = self._found.get(app_id)
+        if app is None:
+            # Only what exists is kept: whoever guesses ids cannot fill the memory.
+            app = self._found[app_id] = self.find(app_id)
         return app
 
     def all(self) -> list[App]:

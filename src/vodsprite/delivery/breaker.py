@@ -11,6 +11,7 @@ class BreakerSettings:
     """When it opens, and what it lets through."""
 
     in_flight: int = 8  # of a healthy destination
+    at_first: int = 1  # of one that has not taken anything yet
     failures: int = 5  # in a row open it
     probe_every_s: float = 30  # while it is open, one push every so often may close it
 
@@ -19,13 +20,15 @@ class Breaker:
     """
     The state of one destination.
 
-    Closed and healthy: `in_flight` pushes at once. After a failure: one at once, so that many dead
-    destinations together hold few sockets. Open: none, but for a probe when its time has come.
+    Closed and healthy: `in_flight` pushes at once, and `at_first` until the first one went well. After a
+    failure: one at once. So many dead destinations together hold few sockets. Open: none, but
+    for a probe when its time has come.
     """
 
     def __init__(self, settings: BreakerSettings) -> None:
         self._settings = settings
         self._failures = 0
+        self._is_proven = False
         self._open_until: datetime | None = None
 
     @property
@@ -42,10 +45,14 @@ class Breaker:
         """Return how many pushes may be in flight at *now*."""
         if self._open_until is not None and now < self._open_until:
             return 0
-        return self._settings.in_flight if self.is_healthy else 1
+        if not self.is_healthy:
+            return 1
+        settings = self._settings
+        return settings.in_flight if self._is_proven else min(settings.at_first, settings.in_flight)
 
     def succeeded(self) -> None:
         """A push went well: close."""
+        self._is_proven = True
         self._failures = 0
         self._open_until = None
 

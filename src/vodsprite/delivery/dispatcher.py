@@ -87,6 +87,7 @@ class _Turn:
 
     claimed: list[Pending]
     next_due: datetime | None  # of any destination, room or not
+    with_work: frozenset[_Key]  # destinations for which something waits, held or not
     did_work: bool
 
 
@@ -110,6 +111,7 @@ class Dispatcher:
         self._random = random
         self._wakeup = wakeup
         self._settings = settings
+        self._first_room = min(settings.breaker.at_first, settings.breaker.in_flight)
         self._lanes: dict[_Key, _Lane] = {}
         self._done = Done()
         self._sends: set[asyncio.Task[None]] = set()
@@ -153,7 +155,7 @@ class Dispatcher:
             return
         self._hand_out(turn.claimed)
         self._start_sends()
-        self._forget_idle_lanes()
+        self._forget_idle_lanes(turn.with_work)
         if not turn.did_work and not self._done:
             await self._rest(self._idle_s(turn.next_due))
 
@@ -192,7 +194,12 @@ class Dispatcher:
         with self._database.reading() as conn:
             destinations = table.destinations_with_work(conn)
         if not any(self._wants(one, room, now) for one in destinations):
-            return _Turn(claimed=[], next_due=_earliest(destinations, now), did_work=False)
+            return _Turn(
+                claimed=[],
+                next_due=_earliest(destinations, now),
+                with_work=_keys(destinations),
+                did_work=False,
+            )
         with self._database.transaction() as conn:
             return self._claim(conn, destinations, room, now, did_work=False)
 
@@ -214,7 +221,7 @@ class Dispatcher:
                     conn,
                     destination.app_id,
                     destination.channel.value,
-                    limit=room.get(_key(destination), self._settings.breaker.in_flight),
+                    limit=room.get(_key(destination), self._first_room),
                     token=token,
                     now=now,
                     until=until,
@@ -232,13 +239,16 @@ class Dispatcher:
             for destination, one in claims
         ]
         return _Turn(
-            claimed=pending, next_due=_earliest(destinations, now), did_work=did_work or bool(pending)
+            claimed=pending,
+            next_due=_earliest(destinations, now),
+            with_work=_keys(destinations),
+            did_work=did_work or bool(pending),
         )
 
     def _wants(self, destination: Destination, room: Mapping[_Key, int], now: datetime) -> bool:
         if destination.next_due > now:
             return False
-        return room.get(_key(destination), self._settings.breaker.in_flight) > 0
+        return room.get(_key(destination), self._first_room) > 0
 
     # What happens in the event loop
 
@@ -383,11 +393,16 @@ class Dispatcher:
     def _give_back(self, pending: Pending, due_at: datetime, *, note: str | None = None) -> None:
         self._done.returned.append((pending.lease, due_at, note))
 
-    def _forget_idle_lanes(self) -> None:
+    def _forget_idle_lanes(self, with_work: frozenset[_Key]) -> None:
+        # What a destination has proven stands for as long as anything waits for it.
         idle = [
             key
             for key, lane in self._lanes.items()
-            if not lane.in_flight and not lane.ready and lane.breaker.is_healthy and not lane.is_gone
+            if key not in with_work
+            and not lane.in_flight
+            and not lane.ready
+            and lane.breaker.is_healthy
+            and not lane.is_gone
         ]
         for key in idle:
             del self._lanes[key]
@@ -416,6 +431,10 @@ _SAYS = {Verdict.RETRY: "failed", Verdict.BURY: "dead", Verdict.PAUSE: "paused"}
 
 def _key(destination: Destination) -> _Key:
     return destination.app_id, destination.channel, destination.url
+
+
+def _keys(destinations: Sequence[Destination]) -> frozenset[_Key]:
+    return frozenset(_key(one) for one in destinations)
 
 
 def _ids(pending: Pending) -> dict[str, object]:
