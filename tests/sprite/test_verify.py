@@ -17,9 +17,10 @@ from PIL import Image
 from vodsprite.errors import InvalidInput
 from vodsprite.sprite.geometry import Rectangle
 from vodsprite.sprite.render import render
-from vodsprite.sprite.spec import Accuracy, EveryInterval, Fill, Grid, SpriteSpec, TileSize
+from vodsprite.sprite.spec import Accuracy, EveryInterval, EveryPercent, Fill, Grid, SpriteSpec, TileSize
 from vodsprite.sprite.verify import ProblemKind, Verdict, verify
 from vodsprite.sprite.vttfile import WrittenCue, parse
+from vodsprite.testing.corpus import corpus_folder
 from vodsprite.testing.painted import Painting, paint
 
 Paint = Callable[[str, Painting], Path]
@@ -352,3 +353,27 @@ def test_other_lengths_of_a_video_dont_fit(tmp_path: Path) -> None:
     assert kinds(ends_early) == [ProblemKind.COVERAGE]
     ends_late = verify(short, make(long, tmp_path / "l"))
     assert ProblemKind.COVERAGE in kinds(ends_late)
+
+
+@pytest.mark.skipif(corpus_folder() is None, reason="the corpus is not on this machine")
+@pytest.mark.parametrize("accuracy", list(Accuracy))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("valid/bgslibrary_video02.avi", id="two clocks that contradict each other"),
+        pytest.param("odd/sample_with_invalid_nalu.mp4", id="packets that can't be decoded"),
+        pytest.param("valid/CAPAMA3_Sand_F.264", id="frames without times"),
+        pytest.param("malformed/BA_MW_D_P_LOST.264", id="frames without times, some missing"),
+    ],
+)
+def test_a_right_set_of_an_odd_file_passes(name: str, accuracy: Accuracy, tmp_path: Path) -> None:
+    """Judge and render read a clock that leaves room for doubt in the same way."""
+    folder = corpus_folder()
+    assert folder is not None
+    sampling = EveryPercent(percent=Fraction(15))
+    verdict = verify(
+        folder / name,
+        make(folder / name, tmp_path / "set", accuracy=accuracy, sampling=sampling),
+        accuracy=accuracy,
+    )
+    assert verdict.passed, (verdict.problems, verdict.tiles)

@@ -192,7 +192,9 @@ class PictureTable:
                 at = self._times[-1] + tick if at is None else max(at, self._times[-1])
             self._times.append(at or 0)
         self._keys = [row.is_key for row in rows]
-        self._last_duration = (rows[-1].duration if rows else 0) or tick
+        # How long a picture without a time lasts is made up by its decoder.
+        is_timed = bool(rows) and (rows[-1].pts is not None or rows[-1].dts is not None)
+        self._last_duration = (rows[-1].duration if is_timed else 0) or tick
 
     def __len__(self) -> int:
         return len(self._times)

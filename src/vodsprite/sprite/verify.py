@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, pairwise
 from math import ceil, sqrt
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -30,7 +30,7 @@ from PIL import Image
 from vodsprite.errors import FailureKind, InvalidInput, VideoError
 from vodsprite.sprite import geometry, probe, vttfile
 from vodsprite.sprite.geometry import Rectangle, Size
-from vodsprite.sprite.opening import Damaged, Opened, opened, try_decode
+from vodsprite.sprite.opening import Damaged, Opened, Packet, opened, raise_if_out_of_memory, try_decode
 from vodsprite.sprite.spec import Accuracy, Fill
 from vodsprite.sprite.tile import Tiler, display_size
 from vodsprite.sprite.vttfile import WrittenCue
@@ -152,31 +152,56 @@ def verify(
     """
     vtt = _find_vtt(sprites)
     cues, faults = vttfile.parse(vtt.read_bytes())
-    problems = [Problem(kind=ProblemKind.VTT, message=each) for each in faults]
+    set_ = _WrittenSet(vtt=vtt, cues=cues, faults=faults, accuracy=accuracy)
+    try:
+        return _compared(video, set_, progress or (lambda _: None), threads=0)
+    except _UndecodableError:
+        # Where a packet can't be decoded, several threads lose good frames beside it.
+        return _compared(video, set_, progress or (lambda _: None), threads=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WrittenSet:
+    """The sprite set to be judged."""
+
+    vtt: Path
+    cues: Sequence[WrittenCue]
+    faults: Sequence[str]
+    accuracy: Accuracy
+
+
+class _UndecodableError(Exception):
+    """A packet can't be decoded."""
+
+
+def _compared(video: Path, made: _WrittenSet, progress: Callable[[float], None], *, threads: int) -> Verdict:
+    """Decode all of *video* with so many *threads*, 0 for as many as there are cores, and judge *made*."""
+    problems = [Problem(kind=ProblemKind.VTT, message=each) for each in made.faults]
+    folder = made.vtt.parent
     with opened(video) as source:
-        # Frames come out the same, and sooner.
-        source.context.thread_type, source.context.thread_count = "AUTO", 0
-        times = _Times(source)
-        frames = times.watch(progress or (lambda _: None))
+        if threads != 1:
+            source.context.thread_type, source.context.thread_count = "AUTO", threads
+        times = _Times(source, bears_damage=threads == 1)
+        frames = times.watch(progress)
         first = next(frames, None)
         if first is None:
             raise VideoError(FailureKind.MALFORMED, "has a video stream, but not one frame can be decoded")
-        tiles = _read_tiles(cues, vtt.parent, _View(first, source.pixel_aspect), problems)
+        tiles = _read_tiles(made.cues, folder, _View(first, source.pixel_aspect), problems)
         by_shape: dict[tuple[int, int], list[_Comparison]] = {}
         for number, frame in enumerate(chain([first], frames)):
             shape = (frame.width, frame.height)
             if shape not in by_shape and len(by_shape) < FRAME_SIZES_MOST:
                 # Frames of another shape lie elsewhere in the tiles, so the sheets have to be read anew.
                 view = _View(frame, source.pixel_aspect)
-                by_shape[shape] = _comparisons(_read_tiles(cues, vtt.parent, view, []), view)
+                by_shape[shape] = _comparisons(_read_tiles(made.cues, folder, view, []), view)
             for comparison in by_shape.get(shape, ()):
                 comparison.add(number, times.rough_s, frame)
     times.settle()
     looks = _looks([comparison for each in by_shape.values() for comparison in each])
-    problems += _coverage(cues, times.duration)
+    problems += _coverage(made.cues, times.duration)
     return Verdict(
-        accuracy=accuracy,
-        vtt=vtt.name,
+        accuracy=made.accuracy,
+        vtt=made.vtt.name,
         duration_s=float(times.duration),
         frames=len(times.at),
         tiles=tuple(_judge(index, tile, looks.get(index), times) for index, tile in enumerate(tiles)),
@@ -495,41 +520,53 @@ def _steps(frame: int, exact: range) -> int:
 class _Times:
     """Decodes a stream from its start to its end, and knows in the end when each frame was on screen."""
 
-    def __init__(self, source: Opened) -> None:
+    def __init__(self, source: Opened, *, bears_damage: bool) -> None:
         self._source = source
+        self._bears_damage = bears_damage
         self._tick = max(1, round(1 / (source.rate * source.time_base)))
-        self._best = _BestEffort()
-        self._believed: list[int | None] = []
+        self._pts: list[int | None] = []
+        self._dts: list[int | None] = []
         self._durations: list[int] = []
         self._key_packets: set[int] = set()
         self._key_frames: list[bool] = []
-        self._pts: list[int | None] = []
         self._keys: tuple[list[int], list[int]] = ([], [])
         self.at: list[Fraction] = []  # s from the first frame
         self.duration = Fraction(0)
         self.rough_s = 0.0  # about when the latest frame is shown
 
     def watch(self, progress: Callable[[float], None]) -> Iterator[av.VideoFrame]:
-        """Yield every frame, nothing sought or left out."""
-        context = self._source.context
+        """
+        Yield every frame, nothing sought or left out.
+
+        Raises:
+            _UndecodableError: A packet can't be decoded, unless damage is borne.
+        """
         try:
             for packet in self._source.packets():
                 if packet.is_keyframe and packet.pts is not None:
                     self._key_packets.add(packet.pts)
-                yield from self._noted(try_decode(context, packet))
+                yield from self._noted(self._decode(packet))
                 progress(self.rough_s)
         except Damaged:
             pass
-        yield from self._noted(try_decode(context, None))
+        yield from self._noted(self._decode(None))
+
+    def _decode(self, packet: Packet | None) -> list[av.VideoFrame]:
+        if self._bears_damage:
+            return try_decode(self._source.context, packet)
+        try:
+            return self._source.context.decode(packet)
+        except av.FFmpegError as error:
+            raise_if_out_of_memory(error)
+            raise _UndecodableError from error
 
     def _noted(self, frames: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         for frame in frames:
-            now = self._best.time(frame.pts, frame.dts)
-            self._believed.append(now)
             self._pts.append(frame.pts)
+            self._dts.append(frame.dts)
             self._durations.append(frame.duration or 0)
             self._key_frames.append(frame.key_frame)
-            first = self._believed[0]
+            first, now = self._pts[0], frame.pts
             if now is not None and first is not None:
                 self.rough_s = float((now - first) * self._source.time_base)
             yield frame
@@ -541,20 +578,26 @@ class _Times:
         leap, fall = round(_LEAP_S / base), round(_FALL_S / base)
         ticks: list[int] = []
         offset = 0
-        for number, each in enumerate(self._believed):
+        believed = _believed(self._pts, self._dts)
+        for number, each in enumerate(believed):
             if not ticks:
                 ticks.append(each or 0)
                 continue
-            usual = ticks[-1] + (self._durations[number - 1] or self._tick)
+            usual = ticks[-1] + self._lasts(number - 1, is_timed=each is not None)
             now = usual if each is None else each + offset
             if is_spliced and not ticks[-1] - fall <= now <= ticks[-1] + leap:
                 offset += usual - now
                 now = usual
             ticks.append(max(now, ticks[-1]))
         self.at = [(each - ticks[0]) * base for each in ticks]
-        self.duration = self.at[-1] + (self._durations[-1] or self._tick) * base
+        last = self._lasts(len(believed) - 1, is_timed=believed[-1] is not None)
+        self.duration = self.at[-1] + last * base
         by_packets = [pts in self._key_packets for pts in self._pts]
         self._keys = (_true(by_packets), _true(self._key_frames))
+
+    def _lasts(self, frame: int, *, is_timed: bool) -> int:
+        """Return how long *frame* is shown; what decoders say of it where there are no times is made up."""
+        return (self._durations[frame] if is_timed else 0) or self._tick
 
     def on_screen(self, instant: Fraction) -> int:
         """Return the frame on screen at *instant*; the first one if none is yet."""
@@ -582,27 +625,15 @@ class _Times:
         return last or [frame]
 
 
-class _BestEffort:
-    """
-    FFmpeg's rule for streams whose frames come with two contradicting times (`best_effort_timestamp`).
+def _believed(pts: Sequence[int | None], dts: Sequence[int | None]) -> list[int | None]:
+    """Of two times that contradict each other, return those that fail to rise less often."""
+    first, second = (pts, dts) if _failures(pts) <= _failures(dts) else (dts, pts)
+    return [other if one is None else one for one, other in zip(first, second, strict=True)]
 
-    The presentation time is believed until it has failed to rise more often than the decoding time.
-    """
 
-    def __init__(self) -> None:
-        self._faulty_pts = self._faulty_dts = 0
-        self._last_pts: int | None = None
-        self._last_dts: int | None = None
-
-    def time(self, pts: int | None, dts: int | None) -> int | None:
-        """Return the time of the next frame."""
-        self._faulty_dts += dts is not None and self._last_dts is not None and dts <= self._last_dts
-        self._faulty_pts += pts is not None and self._last_pts is not None and pts <= self._last_pts
-        self._last_dts = self._last_dts if dts is None and pts is None else pts if dts is None else dts
-        self._last_pts = self._last_pts if dts is None and pts is None else dts if pts is None else pts
-        if pts is not None and (self._faulty_pts <= self._faulty_dts or dts is None):
-            return pts
-        return dts
+def _failures(times: Sequence[int | None]) -> int:
+    known = [each for each in times if each is not None]
+    return sum(after <= before for before, after in pairwise(known))
 
 
 def _true(flags: Sequence[bool]) -> list[int]:
