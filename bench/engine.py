@@ -6,8 +6,10 @@ How fast and how lean the sprite engine is, beside its rivals and beside what de
 Each row runs its contenders in turn, round after round, each in a process of its own with the file in the
 page cache, and prints medians and their ratios. "limit" is the CPU time of decoding in memory only those
 packets that the wanted pictures depend on (in `exact` without pictures that no other refers to, as the engine
-does it); keyframes also without the deblocking filter, which the engine leaves out for them. There is a tile
-each 10 s; in `exact` each 10.1 s, so that instants fall all over the 2 s between keyframes, not on them.
+does it); keyframes also without the deblocking filter, which the engine leaves out for them. It has one
+decoder, so the engine beside it has one, too: on several cores at once the same decoding takes more.
+There is a tile each 10 s; in `exact` each 10.1 s, so that instants fall all over the 2 s between keyframes,
+not on them.
 
 FOLDER holds the videos by the names that the rows use (`h264_1080p_g48_10m.mp4` and so on: 1080p24 at
 3 Mbit/s with a keyframe each 48 frames, 10 minutes long); a row without its video is left out and named.
@@ -34,47 +36,12 @@ from pathlib import Path
 from typing import Any
 
 _WIDTH_PX, _HEIGHT_PX = 160, 90
+_SIZE = (str(_WIDTH_PX), str(_HEIGHT_PX))
+_OURS = Path(__file__).with_name("engine_ours.py").absolute()
 _ONE = "--one"  # followed by what a child process is to do
 
 
 # What runs in the children. The rivals' environment has no vodsprite: each imports what it needs.
-
-
-def _ours(video: str, accuracy: str, interval_s: float, cores: int) -> dict[str, Any]:
-    from fractions import Fraction
-
-    from vodsprite.sprite.render import render
-    from vodsprite.sprite.spec import Accuracy, EveryInterval, SpriteSpec, TileSize
-
-    spec = SpriteSpec(
-        sampling=EveryInterval(seconds=Fraction(str(interval_s))),
-        tile=TileSize(width_px=_WIDTH_PX, height_px=_HEIGHT_PX),
-        accuracy=Accuracy(accuracy),
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        read, cpu, wall = _bytes_read(), time.process_time(), time.perf_counter()
-        sprites = render(
-            Path(video), spec, lambda name, data: _write(Path(folder, name), data), cores=cores or None
-        )
-        return {
-            "engine_cpu_s": time.process_time() - cpu,
-            "engine_wall_s": time.perf_counter() - wall,
-            "read_bytes": _bytes_read() - read,
-            "tiles": sprites.total_count,
-        }
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
-def _bytes_read() -> int:
-    """Return what this process has read so far, from the page cache too; 0 where the system doesn't tell."""
-    try:
-        lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return int(lines[0].removeprefix("rchar: "))
 
 
 def _limit(video: str, accuracy: str, interval_s: float, *, deblock: bool) -> dict[str, Any]:
@@ -195,9 +162,7 @@ def _seeks(video: str, interval_s: float) -> dict[str, Any]:
 
 
 def _child(what: str, *arguments: str) -> None:
-    if what == "ours":
-        answer = _ours(arguments[0], arguments[1], float(arguments[2]), int(arguments[3]))
-    elif what == "limit":
+    if what == "limit":
         answer = _limit(arguments[0], arguments[1], float(arguments[2]), deblock=arguments[3] == "deblock")
     else:
         rivals = {"opencv": _opencv, "decord": _decord, "torchcodec": _torchcodec, "-ss": _seeks}
@@ -336,7 +301,7 @@ class Bench:
 
     def _own(self, video: str, accuracy: str, *, cores: int = 0) -> list[str]:
         interval = str(self._between_keys_s(accuracy))
-        return [sys.executable, __file__, _ONE, "ours", video, accuracy, interval, str(cores)]
+        return [sys.executable, str(_OURS), video, accuracy, interval, str(cores), *_SIZE]
 
     def _limit(self, video: str, accuracy: str, deblock: str = "deblock") -> list[str]:
         interval = str(self._between_keys_s(accuracy))
@@ -350,21 +315,36 @@ class Bench:
 
     def _beside_the_limit(self, accuracy: str, mark: float) -> Iterator[Line]:
         video = self._video("h264_1080p_g48_10m.mp4")
-        commands = {"ours": self._own(video, accuracy), "limit": self._limit(video, accuracy)}
+        commands = {
+            "ours": self._own(video, accuracy, cores=1),
+            "ours, all cores": self._own(video, accuracy),
+            "limit": self._limit(video, accuracy),
+        }
         if accuracy == "keyframe":
             commands["limit, not deblocked"] = self._limit(video, accuracy, "no")
         made = self._run(commands, 5)
-        for name in list(commands)[1:]:
+        cpu_s = {name: each.said["engine_cpu_s"] for name, each in made.items()}
+        yield Line(
+            measure=f"{accuracy}: engine CPU after imports / limit, both on one core",
+            value=cpu_s["ours"] / cpu_s["limit"],
+            mark=mark,
+        )
+        yield Line(
+            measure=f"{accuracy}: on all cores, which share caches and memory / limit",
+            value=cpu_s["ours, all cores"] / cpu_s["limit"],
+        )
+        if accuracy == "keyframe":
             yield Line(
-                measure=f"{accuracy}: engine CPU after imports / {name}",
-                value=made["ours"].said["engine_cpu_s"] / made[name].said["engine_cpu_s"],
-                mark=mark if name == "limit" else None,
+                measure=f"{accuracy}: on one core / limit, not deblocked",
+                value=cpu_s["ours"] / cpu_s["limit, not deblocked"],
             )
 
     def _beside_full(self, name: str, accuracies: Sequence[str], mark: float, rounds: int) -> Iterator[Line]:
         video = self._video(name)
         ours = {accuracy: self._own(video, accuracy) for accuracy in accuracies}
         made = self._run({**ours, "ffmpeg full": self._ffmpeg(video)}, rounds)
+        if "keyframe" in accuracies:
+            yield self._bound(video, made["ffmpeg full"].wall_s)
         for accuracy in accuracies:
             yield Line(
                 measure=f"{name}: ffmpeg full / {accuracy}, wall",
@@ -378,6 +358,13 @@ class Bench:
                 value=made["ffmpeg full"].cpu_s / made[accuracy].cpu_s,
                 unit="x",
             )
+
+    def _bound(self, video: str, full_s: float) -> Line:
+        """Tell what starting Python, loading the libraries and decoding the keyframes leave possible."""
+        bare = [sys.executable, "-c", "import av, numpy"]
+        made = self._run({"imports alone": bare, "limit": self._limit(video, "keyframe", "no")}, 3)
+        least_s = made["imports alone"].wall_s + made["limit"].said["engine_cpu_s"] / (os.cpu_count() or 1)
+        return Line(measure="ffmpeg full / (imports + decoding alone)", value=full_s / least_s, unit="x")
 
     def _beside_nokey(
         self, name: str, nokey: float | None, discard: float | None, *, at_least: bool, rounds: int

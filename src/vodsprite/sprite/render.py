@@ -102,6 +102,8 @@ def render(
         names: list[str] = []
         rendered: list[RenderedTile] = []
         for index, (shown, pixels) in enumerate(job.shots(cores, cancelled)):
+            if index == 0:
+                sheet.prepare()
             place = geometry.place(index, job.tile_size, spec.grid)
             name = sheet_name(definition, place.sheet, spec.format)
             sheet.put(pixels, place.x, place.y)
