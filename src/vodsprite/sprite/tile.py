@@ -35,6 +35,7 @@ _REDUCIBLE = frozenset(
 
 # Code points of ITU-T H.273, as frames carry them.
 _MATRIX_UNSPECIFIED = 2
+_MATRIX_BT2020 = 9
 _MATRIX_BT2020_CONSTANT = 10
 _MATRICES_CONVERTED = frozenset({0, 1, 4, 5, 6, 7, 9})
 _PRIMARIES_BT2020 = 9
@@ -82,6 +83,10 @@ class Tiler:
             return convert(codes, wide=_is_wide(frame))
         if any(component.is_alpha for component in frame.format.components) or frame.format.has_palette:
             return _over(_bytes(self._scaled(frame, size, "rgba")), 255 if self._fill is Fill.WHITE else 0)
+        if _is_bt2020(frame):
+            return tone.from_bt2020(
+                self._scaled(frame, size, "rgb48le").to_ndarray().astype(np.uint16, copy=False)
+            )
         return _bytes(self._scaled(frame, size, "rgb24"))
 
     def _scaled(self, frame: av.VideoFrame, size: Size, pixel_format: str) -> av.VideoFrame:
@@ -182,6 +187,13 @@ def _colorspace(frame: av.VideoFrame) -> int | None:
 
 def _is_wide(frame: av.VideoFrame) -> bool:
     return frame.color_primaries == _PRIMARIES_BT2020 or frame.color_primaries == _MATRIX_UNSPECIFIED
+
+
+def _is_bt2020(frame: av.VideoFrame) -> bool:
+    """Tell the primaries of a frame in standard range; where it names none, its matrix tells."""
+    if frame.color_primaries == _MATRIX_UNSPECIFIED:
+        return frame.colorspace in (_MATRIX_BT2020, _MATRIX_BT2020_CONSTANT)
+    return bool(frame.color_primaries == _PRIMARIES_BT2020)
 
 
 def _over(rgba: Pixels, shade: int) -> Pixels:

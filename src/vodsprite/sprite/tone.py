@@ -1,8 +1,9 @@
 """
-From high dynamic range to sRGB: the picture of a PQ or HLG frame as an ordinary screen should show it.
+From high dynamic range and wide colour to sRGB: the picture as an ordinary screen should show it.
 
-Light is mapped by its brightest channel, so hues stay, with the EETF of ITU-R BT.2390: a source of 1000 nits
-onto a screen whose white is 203 nits, the HDR reference white of BT.2408. BT.2020 primaries become BT.709's.
+Light of a PQ or HLG frame is mapped by its brightest channel, so hues stay, with the EETF of ITU-R BT.2390:
+a source of 1000 nits onto a screen whose white is 203 nits, the HDR reference white of BT.2408. BT.2020
+primaries become BT.709's.
 """
 
 from __future__ import annotations
@@ -45,6 +46,18 @@ def from_hlg(pixels: NDArray[np.uint16], *, wide: bool) -> NDArray[np.uint8]:
     return _to_srgb(nits * gain[..., None], wide=wide)
 
 
+def from_bt2020(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """
+    Return sRGB of standard-range RGB with BT.2020's primaries, as `from_pq` does.
+
+    Light is that of BT.1886, whose code on BT.709's primaries counts as sRGB, as it does for any other video.
+    """
+    linear = _bt1886_table()[pixels] @ _FROM_2020_TO_709.T
+    index = np.sqrt(np.clip(linear, 0, 1)) * np.float32(_SRGB_STEPS - 1) + np.float32(0.5)
+    coded: NDArray[np.uint8] = _bt1886_codes()[index.astype(np.intp)]
+    return coded
+
+
 def _to_srgb(nits: Light, *, wide: bool) -> NDArray[np.uint8]:
     linear = nits / np.float32(_SCREEN_WHITE_NITS)
     if wide:
@@ -76,6 +89,17 @@ def _srgb_table() -> NDArray[np.uint8]:
     linear = np.linspace(0, 1, _SRGB_STEPS) ** 2
     coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.round(255 * coded).astype(np.uint8)
+
+
+@cache
+def _bt1886_table() -> Light:
+    """Return light, 0 to 1, for each code."""
+    return (np.linspace(0, 1, 65_536) ** 2.4).astype(np.float32)
+
+
+@cache
+def _bt1886_codes() -> NDArray[np.uint8]:
+    return np.round(255 * np.linspace(0, 1, _SRGB_STEPS) ** (2 / 2.4)).astype(np.uint8)
 
 
 def _screen_nits(nits: Exact) -> Exact:
