@@ -18,7 +18,7 @@ from vodsprite.apps.app import App, DeliveryMode, Policy, Subscription
 from vodsprite.apps.registry import AppRegistry
 from vodsprite.clock import to_us
 from vodsprite.database.engine import Database
-from vodsprite.database.schema import credentials
+from vodsprite.database.schema import credentials, subscriptions
 from vodsprite.errors import AppNotFound, InvalidInput, NonceReplayed
 from vodsprite.events import EventType
 from vodsprite.ids import FIRST_APP_ID, AppId, RandomIds
@@ -318,3 +318,13 @@ def test_an_edit_sees_what_another_has_just_changed(apps: AppRegistry) -> None:
 
     now_set = apps.subscription(app_id)
     assert (now_set.url, now_set.sign_key) == ("http://a.example/3", "abc")
+
+
+def test_a_switch_of_a_newer_versions_event_hinders_nothing(
+    database: Database, apps: AppRegistry, primary: App
+) -> None:
+    """A muted type that this version does not know is passed over: the app's events go on being written."""
+    apps.change_subscription(primary.app_id, muted=[EventType.FILE_DELETED])
+    with database.transaction() as conn:
+        conn.execute(sa.update(subscriptions).values(muted='["hologram_made", "file_deleted"]'))
+    assert apps.subscription(primary.app_id).muted == {EventType.FILE_DELETED}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from vodsprite.database.schema import deliveries
+from vodsprite.database.schema import deliveries, events
 from vodsprite.errors import InvalidInput
 from vodsprite.parts import Parts
 from vodsprite.samples import FILE_DELETED, IMAGE_SPRITE_COMPLETE
@@ -40,6 +40,19 @@ def sent(parts: Parts) -> list[str]:
 def receiver() -> Iterator[Receiver]:
     with Receiver() as started:
         yield started
+
+
+def test_an_event_of_a_newer_versions_type_is_shown_and_left_alone(
+    command: Command, told: Told, sent: list[str], parts: Parts
+) -> None:
+    """It stands in every list by the name that the table has, and no replay sends it."""
+    with parts.database.transaction() as conn:
+        conn.execute(sa.update(events).where(events.c.event_id == sent[0]).values(type="hologram_made"))
+    assert [row["type"] for row in told("events", "list")] == ["FileDeleted", "hologram_made"]
+    assert [row["type"] for row in told("deliveries", "list")] == ["FileDeleted", "hologram_made"]
+    assert "this version cannot read it" in command("events", "show", sent[0])
+    assert told("events", "replay", *sent) == {"events": 1, "deliveries": 1, "muted": 0, "unknown": 1}
+    assert "1 left alone, this version does not know their type" in command("events", "replay", *sent)
 
 
 def test_the_list_shows_what_happened_and_what_became_of_it(
@@ -77,7 +90,7 @@ def test_events_are_replayed_by_id_by_type_by_time_and_when_dead(
     told: Told, sent: list[str], parts: Parts
 ) -> None:
     """Each way finds its own events."""
-    assert told("events", "replay", sent[0]) == {"events": 1, "deliveries": 1, "muted": 0}
+    assert told("events", "replay", sent[0]) == {"events": 1, "deliveries": 1, "muted": 0, "unknown": 0}
     assert told("events", "replay", "--type", "FileDeleted")["events"] == 1
     assert told("events", "replay", "--since", "1h")["events"] == 2
     assert told("events", "replay", "--dead")["events"] == 0

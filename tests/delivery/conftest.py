@@ -71,10 +71,12 @@ class Happenings:
             failure=None,
         )
 
-    def happen(self, app_id: AppId, event: Event | None = None) -> EventId:
+    def happen(self, app_id: AppId, event: Event | None = None, *, is_test: bool = False) -> EventId:
         """Record *event*, by default a new sprite task's success, in a transaction of its own."""
         with self._database.transaction() as conn:
-            event_id = self._outbox.record(conn, app_id, event or self.sprite(), now=self._clock.now())
+            event_id = self._outbox.record(
+                conn, app_id, event or self.sprite(), now=self._clock.now(), is_test=is_test
+            )
         self._wakeup.ring()
         assert event_id is not None, "the type is muted"
         return event_id

@@ -553,6 +553,48 @@ def test_an_event_that_cannot_be_rendered_waits_for_a_mended_version(
     assert [line["event_id"] for line in logs if line["event"] == "delivery.not_sendable"] == [broken]
 
 
+def test_an_event_of_a_newer_versions_type_waits_for_that_version(
+    pushing: Pushing, subscribed: App, database: Database, receiver: Receiver, happenings: Happenings
+) -> None:
+    """It is told once and kept, uncounted, and the events behind it go out; the newer version pushes it."""
+    with capture_logs() as logs:
+        newer = [happenings.happen(subscribed.app_id) for _ in range(20)]
+        with database.transaction() as conn:
+            conn.execute(sa.update(events).values(type="hologram_made"))
+        with pushing.running():
+            pushing.wait_for_state(happenings.happen(subscribed.app_id), SETTLED)
+            pushing.wait(lambda: all("newer version" in pushing.of(one).note for one in newer))
+            again = pushing.of(newer[0]).due_at + timedelta(seconds=600)
+            pushing.advance(600)
+            pushing.wait(lambda: all(pushing.of(one).due_at >= again for one in newer))
+            waiting = pushing.of(newer[0])
+            with database.transaction() as conn:
+                conn.execute(sa.update(events).values(type="image_sprite_complete"))
+            pushing.advance(600)
+            for one in newer:
+                pushing.wait_for_state(one, SETTLED)
+    assert (waiting.state, waiting.attempts, waiting.lease_until) == (WAITING, 0, None)
+    assert len(receiver.received) == 21
+    told = [line for line in logs if line["event"] == "event.type_unknown"]
+    assert sorted(line["event_id"] for line in told) == sorted(newer)
+    assert {line["type"] for line in told} == {"hologram_made"}
+    assert not [line for line in logs if line["event"] == "dispatcher.turn_failed"]
+
+
+def test_the_log_tells_test_events_apart(
+    pushing: Pushing, subscribed: App, receiver: Receiver, happenings: Happenings
+) -> None:
+    """A failed push of a triggered event is told as a test, that of a real event is not."""
+    receiver.script(status(500), status(500))
+    with capture_logs() as logs, pushing.running():
+        real = happenings.happen(subscribed.app_id)
+        triggered = happenings.happen(subscribed.app_id, is_test=True)
+        for event_id in (real, triggered):
+            pushing.wait_for_attempt(event_id, 1)
+    failed = {line["event_id"]: line["is_test"] for line in logs if line["event"] == "delivery.failed"}
+    assert failed == {real: False, triggered: True}
+
+
 def test_a_turn_that_fails_loses_nothing(
     pushing: Pushing,
     subscribed: App,

@@ -22,10 +22,10 @@ from vodsprite.database.engine import Database
 from vodsprite.database.schema import deliveries, events
 from vodsprite.database.wakeup import Wakeup
 from vodsprite.delivery import table
-from vodsprite.delivery.delivery import Filter
+from vodsprite.delivery.delivery import DeliveryState, Filter
 from vodsprite.delivery.pull import MAX_BATCH, PullQueue, PullSettings
 from vodsprite.errors import HandlesStale, InvalidInput
-from vodsprite.ids import AppId
+from vodsprite.ids import AppId, EventId
 from vodsprite.testing.clock import FakeClock
 from vodsprite.testing.ids import SequentialIds
 
@@ -241,6 +241,55 @@ def test_an_unreadable_event_does_not_block_the_queue(
         pulled = pulls.pull(app.app_id, limit=16, now=clock.now())
     assert [one.event_id for one in pulled] == [good]
     assert [(line["event"], line["event_id"]) for line in logs] == [("event.unreadable", broken)]
+
+
+def a_newer_version_writes(database: Database, *event_ids: EventId) -> None:
+    """Give the events a type that this version does not know."""
+    with database.transaction() as conn:
+        conn.execute(sa.update(events).where(events.c.event_id.in_(event_ids)).values(type="hologram_made"))
+
+
+def test_events_of_a_newer_versions_type_are_passed_over(
+    pulls: PullQueue, app: App, database: Database, happenings: Happenings, clock: FakeClock
+) -> None:
+    """A whole batch of them hides nobody behind it; they stay as they are, uncounted, and are told once."""
+    newer = [happenings.happen(app.app_id) for _ in range(MAX_BATCH + 4)]
+    good = [happenings.happen(app.app_id) for _ in range(MAX_BATCH + 1)]
+    a_newer_version_writes(database, *newer)
+    with capture_logs() as logs:
+        first = pulls.pull(app.app_id, limit=16, now=clock.now())
+        then = pulls.pull(app.app_id, limit=16, now=clock.now())
+        assert [one.event_id for one in first + then] == good
+        pulls.confirm(app.app_id, [one.handle for one in first], now=clock.now())
+        pulls.confirm(app.app_id, [one.handle for one in then], now=clock.now())
+        assert pulls.pull(app.app_id, limit=16, now=clock.advance(seconds=600)) == []
+    assert [(line["event"], line["event_id"], line["type"], line["log_level"]) for line in logs] == [
+        ("event.type_unknown", event_id, "hologram_made", "warning") for event_id in newer
+    ]
+    with database.reading() as conn:
+        waiting = table.list_deliveries(conn, event_id=newer[0])
+    assert [(one.state, one.attempts, one.lease_until) for one in waiting] == [
+        (DeliveryState.WAITING, 0, None)
+    ]
+    with database.transaction() as conn:  # the newer version is back
+        conn.execute(sa.update(events).values(type="image_sprite_complete"))
+    late = pulls.pull(app.app_id, limit=16, now=clock.advance(seconds=600))
+    assert [(one.event_id, one.times) for one in late] == [(event_id, 1) for event_id in newer[:16]]
+
+
+def test_a_long_poll_does_not_wait_behind_a_newer_versions_events(
+    database: Database, wakeup: Wakeup, ids: SequentialIds, app: App, happenings: Happenings
+) -> None:
+    """However many they are, one poll brings the event behind them, at once."""
+    pulls = PullQueue(database, wakeup, SystemClock(), ids, PullSettings(wait_s=60))
+    newer = [happenings.happen(app.app_id) for _ in range(1100)]
+    a_newer_version_writes(database, *newer)
+    good = happenings.happen(app.app_id)
+    begun = time.monotonic()
+    with capture_logs():
+        [pulled] = asyncio.run(pulls.long_poll(app.app_id, limit=1))
+    assert pulled.event_id == good
+    assert time.monotonic() - begun < 30
 
 
 def test_a_long_poll_ends_empty(pulls: PullQueue, app: App) -> None:

@@ -152,10 +152,18 @@ def events_replay(
         else:
             done = parts.events.replay_all(wanted)
     if as_json:
-        print_json({"events": done.events, "deliveries": done.deliveries, "muted": done.muted})
+        print_json(
+            {
+                "events": done.events,
+                "deliveries": done.deliveries,
+                "muted": done.muted,
+                "unknown": done.unknown,
+            }
+        )
         return
     muted = f"; {done.muted} left alone, their app has switched them off" if done.muted else ""
-    click.echo(f"replayed {done.events} events as {done.deliveries} deliveries{muted}")
+    unknown = f"; {done.unknown} left alone, this version does not know their type" if done.unknown else ""
+    click.echo(f"replayed {done.events} events as {done.deliveries} deliveries{muted}{unknown}")
 
 
 @events.command("trigger")
@@ -336,10 +344,11 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
 
 
 def _type_name(of: StoredEvent | Delivery) -> str:
-    from vodsprite.delivery.delivery import StoredEvent
+    from vodsprite.delivery.delivery import ForeignType, StoredEvent
     from vodsprite.wire import payloads
 
-    return payloads.event_type_name(of.type if isinstance(of, StoredEvent) else of.event_type)
+    kind = of.type if isinstance(of, StoredEvent) else of.event_type
+    return kind.value if isinstance(kind, ForeignType) else payloads.event_type_name(kind)
 
 
 def _time(instant: datetime) -> str:

@@ -49,12 +49,19 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignType:
+    """A type of event that this version does not know: a newer one wrote it."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvent:
     """An event as the outbox keeps it; `record.from_json` gives the value."""
 
     event_id: EventId
     app_id: AppId
-    type: EventType
+    type: EventType | ForeignType
     data: str  # JSON
     is_test: bool  # triggered by a person
     happened_at: datetime
@@ -66,7 +73,7 @@ class Delivery:
 
     delivery_id: DeliveryId
     event_id: EventId
-    event_type: EventType
+    event_type: EventType | ForeignType
     app_id: AppId
     channel: Channel
     state: DeliveryState

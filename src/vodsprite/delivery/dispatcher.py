@@ -23,9 +23,9 @@ from vodsprite.clock import Clock
 from vodsprite.database import lease
 from vodsprite.database.engine import Database
 from vodsprite.database.wakeup import Wakeup
-from vodsprite.delivery import push, retry, table
+from vodsprite.delivery import foreign, push, retry, table
 from vodsprite.delivery.breaker import Breaker, BreakerSettings
-from vodsprite.delivery.delivery import PUSH_CHANNELS, Channel, Destination
+from vodsprite.delivery.delivery import PUSH_CHANNELS, Channel, Destination, ForeignType
 from vodsprite.delivery.push import Pending, Sent
 from vodsprite.delivery.retry import Verdict
 from vodsprite.delivery.settling import Done, write_down
@@ -114,6 +114,7 @@ class Dispatcher:
         self._first_room = min(settings.breaker.at_first, settings.breaker.in_flight)
         self._lanes: dict[_Key, _Lane] = {}
         self._done = Done()
+        self._foreign = foreign.ForeignEvents()
         self._sends: set[asyncio.Task[None]] = set()
         self._stir = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -229,6 +230,12 @@ class Dispatcher:
                 )
                 claims.extend((destination, one) for one in claimed)
         stored = table.events_by_id(conn, {one.event_id for _, one in claims})
+        unknown = [one for _, one in claims if isinstance(stored[one.event_id].type, ForeignType)]
+        if unknown:
+            due_at = now + foreign.PUT_OFF
+            lease.release(conn, [one.lease for one in unknown], due_at=due_at, note=foreign.NOTE)
+            for one in unknown:
+                self._foreign.tell(stored[one.event_id])
         pending = [
             Pending(
                 lease=one.lease,
@@ -237,12 +244,13 @@ class Dispatcher:
                 destination=destination,
             )
             for destination, one in claims
+            if one not in unknown
         ]
         return _Turn(
             claimed=pending,
             next_due=_earliest(destinations, now),
             with_work=_keys(destinations),
-            did_work=did_work or bool(pending),
+            did_work=did_work or bool(claims),
         )
 
     def _wants(self, destination: Destination, room: Mapping[_Key, int], now: datetime) -> bool:
@@ -443,6 +451,7 @@ def _ids(pending: Pending) -> dict[str, object]:
         "delivery_id": pending.lease.delivery_id,
         "app_id": pending.destination.app_id,
         "channel": pending.destination.channel.value,
+        "is_test": pending.event.is_test,
     }
 
 

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.engine import Connection
 
 from vodsprite.clock import Clock, to_us
 from vodsprite.database import lease
 from vodsprite.database.engine import Database
 from vodsprite.database.wakeup import Wakeup
-from vodsprite.delivery import record, table
-from vodsprite.delivery.delivery import Channel, DeliveryState
+from vodsprite.delivery import foreign, record, table
+from vodsprite.delivery.delivery import Channel, DeliveryState, ForeignType, StoredEvent
 from vodsprite.errors import HandlesStale, InvalidInput
 from vodsprite.events import Event
 from vodsprite.ids import AppId, DeliveryId, EventId, IdSource, Token
@@ -30,6 +31,12 @@ log = structlog.get_logger()
 
 MAX_BATCH = 16
 """The most that one call pulls or confirms (PullEvents, ConfirmEvents, 2018-07-17)."""
+
+CLAIMS_AT_MOST = 64
+"""In one pull, when it meets events of types that this version does not know."""
+
+SOON_S = 0.01
+"""What was due and could not be claimed is looked at again after that."""
 
 _HANDLE = re.compile(r"([1-9]\d{0,17})-([0-9a-f]{32})", re.ASCII)
 
@@ -66,6 +73,7 @@ class PullQueue:
         self._clock = clock
         self._ids = ids
         self._settings = settings
+        self._foreign = foreign.ForeignEvents()
         self._full: set[AppId] = set()  # the last look at these filled an answer: there is likely more
 
     def pull(self, app_id: AppId, *, limit: int, now: datetime, v2: bool = False) -> list[Pulled]:
@@ -86,21 +94,11 @@ class PullQueue:
         if not 1 <= limit <= MAX_BATCH:
             raise InvalidInput("limit", f"is {limit}; one call pulls 1 to {MAX_BATCH} events")
         with self._database.transaction() as conn:
-            claimed = lease.claim(
-                conn,
-                app_id,
-                Channel.PULL.value,
-                limit=limit,
-                token=self._ids.token(),
-                now=now,
-                until=now + timedelta(seconds=self._settings.lease_s),
-                counted=True,
-                v2_only=v2,
-            )
-            stored = table.events_by_id(conn, {one.event_id for one in claimed})
+            claimed, put_off = self._claim(conn, app_id, limit=limit, now=now, v2=v2)
+        for event in put_off:
+            self._foreign.tell(event)
         pulled = []
-        for one in claimed:
-            event = stored[one.event_id]
+        for one, event in claimed:
             try:
                 value = record.from_json(event.type, event.data)
             except ValueError:
@@ -181,6 +179,36 @@ class PullQueue:
         with self._database.transaction() as conn:
             return table.bury_expired(conn, created_before=before, now=now)
 
+    def _claim(
+        self, conn: Connection, app_id: AppId, *, limit: int, now: datetime, v2: bool
+    ) -> tuple[list[tuple[lease.Claimed, StoredEvent]], list[StoredEvent]]:
+        """Lease what this version can know, putting off what it cannot; return both."""
+        held: list[tuple[lease.Claimed, StoredEvent]] = []
+        put_off: list[StoredEvent] = []
+        for _ in range(CLAIMS_AT_MOST):
+            claimed = lease.claim(
+                conn,
+                app_id,
+                Channel.PULL.value,
+                limit=limit - len(held),
+                token=self._ids.token(),
+                now=now,
+                until=now + timedelta(seconds=self._settings.lease_s),
+                counted=True,
+                v2_only=v2,
+            )
+            stored = table.events_by_id(conn, {one.event_id for one in claimed})
+            unknown = [one for one in claimed if isinstance(stored[one.event_id].type, ForeignType)]
+            held += [(one, stored[one.event_id]) for one in claimed if one not in unknown]
+            if not unknown:
+                break
+            leases = [one.lease for one in unknown]
+            table.put_off_uncounted(conn, leases, due_at=now + foreign.PUT_OFF, note=foreign.NOTE)
+            put_off += [stored[one.event_id] for one in unknown]
+            if len(held) == limit:
+                break
+        return held, put_off
+
     async def _look_or_give_back(self, app_id: AppId, limit: int, v2: bool) -> tuple[list[Pulled], float]:
         # No task: what ends all tasks at the end of a loop must not end this one in the middle.
         look = asyncio.get_running_loop().run_in_executor(
@@ -208,13 +236,21 @@ class PullQueue:
         now = self._clock.now()
         if app_id in self._full and (pulled := self._pull_more(app_id, limit, v2, now)):
             return pulled, self._settings.wait_s
-        with self._database.reading() as conn:
-            due_at = table.next_due(conn, app_id, Channel.PULL, v2_only=v2)
+        due_at = self._next_due(app_id, v2)
         if due_at is None and 1 <= limit <= MAX_BATCH:
             return [], self._settings.wait_s
         if due_at is None or due_at <= now:
-            return self._pull_more(app_id, limit, v2, now), self._settings.wait_s
-        return [], (due_at - now).total_seconds()
+            if pulled := self._pull_more(app_id, limit, v2, now):
+                return pulled, self._settings.wait_s
+            # Others were quicker, or what was due is put off.
+            due_at = self._next_due(app_id, v2)
+            if due_at is None:
+                return [], self._settings.wait_s
+        return [], max(SOON_S, (due_at - now).total_seconds())
+
+    def _next_due(self, app_id: AppId, v2: bool) -> datetime | None:
+        with self._database.reading() as conn:
+            return table.next_due(conn, app_id, Channel.PULL, v2_only=v2)
 
     def _pull_more(self, app_id: AppId, limit: int, v2: bool, now: datetime) -> list[Pulled]:
         pulled = self.pull(app_id, limit=limit, now=now, v2=v2)

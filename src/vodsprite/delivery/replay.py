@@ -15,7 +15,16 @@ from vodsprite.clock import Clock
 from vodsprite.database.engine import Database
 from vodsprite.database.wakeup import Wakeup
 from vodsprite.delivery import record, table
-from vodsprite.delivery.delivery import PUSH_CHANNELS, Attempt, Channel, Delivery, Filter, Pause, StoredEvent
+from vodsprite.delivery.delivery import (
+    PUSH_CHANNELS,
+    Attempt,
+    Channel,
+    Delivery,
+    Filter,
+    ForeignType,
+    Pause,
+    StoredEvent,
+)
 from vodsprite.delivery.outbox import Outbox, channels
 from vodsprite.errors import EventNotFound, InvalidInput
 from vodsprite.events import Event
@@ -54,6 +63,7 @@ class Replayed:
     events: int
     deliveries: int
     muted: int  # events left alone: their app has muted their type
+    unknown: int = 0  # events left alone: this version does not know their type
 
 
 class EventLog:
@@ -130,7 +140,7 @@ class EventLog:
             until=until,
             dead_only=wanted.dead_only,
         )
-        done = Replayed(events=0, deliveries=0, muted=0)
+        done = Replayed(events=0, deliveries=0, muted=0, unknown=0)
         after: tuple[datetime, EventId] | None = None
         while True:
             with self._database.transaction() as conn:
@@ -141,6 +151,7 @@ class EventLog:
                 events=done.events + part.events,
                 deliveries=done.deliveries + part.deliveries,
                 muted=done.muted + part.muted,
+                unknown=done.unknown + part.unknown,
             )
             if len(batch) < REPLAY_BATCH:
                 return done
@@ -197,9 +208,12 @@ class EventLog:
         subscriptions: Mapping[AppId, Subscription] = {
             app_id: apps_table.find_subscription(conn, app_id) for app_id in {one.app_id for one in batch}
         }
-        muted = made = 0
+        muted = unknown = made = 0
         for stored in batch:
             subscription = subscriptions[stored.app_id]
+            if isinstance(stored.type, ForeignType):
+                unknown += 1
+                continue
             if stored.type in subscription.muted:
                 muted += 1
                 continue
@@ -207,7 +221,8 @@ class EventLog:
             ways = channels(subscription, has_v2=has_v2)
             table.insert_deliveries(conn, stored, ways, has_v2=has_v2, now=now)
             made += len(ways)
-        return Replayed(events=len(batch) - muted, deliveries=made, muted=muted)
+        sent = len(batch) - muted - unknown
+        return Replayed(events=sent, deliveries=made, muted=muted, unknown=unknown)
 
 
 def _told(conn: Connection, made: Sequence[Delivery]) -> Sequence[Told]:

@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from vodsprite.apps.app import Policy
 from vodsprite.clock import from_us, to_us
-from vodsprite.database import engine
+from vodsprite.database import engine, lease
+from vodsprite.database.lease import Lease
 from vodsprite.database.schema import attempts, deliveries, destinations, events, subscriptions
 from vodsprite.delivery.delivery import (
     Attempt,
@@ -20,6 +21,7 @@ from vodsprite.delivery.delivery import (
     DeliveryState,
     Destination,
     Filter,
+    ForeignType,
     Outcome,
     Pause,
     StoredEvent,
@@ -416,22 +418,41 @@ def pauses(conn: Connection, app_id: AppId) -> list[Pause]:
     return [_pause(row) for row in conn.execute(statement).mappings()]
 
 
+def put_off_uncounted(conn: Connection, leases: Sequence[Lease], *, due_at: datetime, note: str) -> None:
+    """Give counted claims back as if they had not been made, to be claimed again from *due_at* on."""
+    changes = {
+        "lease_token": None,
+        "lease_until": 0,
+        "due_at": to_us(due_at),
+        "attempts": deliveries.c.attempts - 1,
+        "note": note,
+    }
+    lease.settle(conn, leases, changes)
+
+
 def _event(row: RowMapping) -> StoredEvent:
     return StoredEvent(
         event_id=EventId(row["event_id"]),
         app_id=AppId(row["app_id"]),
-        type=EventType(row["type"]),
+        type=_type(row["type"]),
         data=row["data"],
         is_test=row["is_test"],
         happened_at=from_us(row["happened_at"]),
     )
 
 
+def _type(value: str) -> EventType | ForeignType:
+    return _TYPES.get(value) or ForeignType(value=value)
+
+
+_TYPES = {one.value: one for one in EventType}
+
+
 def _delivery(row: RowMapping) -> Delivery:
     return Delivery(
         delivery_id=DeliveryId(row["delivery_id"]),
         event_id=EventId(row["event_id"]),
-        event_type=EventType(row["type"]),
+        event_type=_type(row["type"]),
         app_id=AppId(row["app_id"]),
         channel=Channel(row["channel"]),
         state=DeliveryState(row["state"]),
