@@ -104,40 +104,52 @@ def _instants(duration_s: float, interval_s: float) -> list[float]:
     return [index * interval_s for index in range(int(-(-duration_s // interval_s)))]
 
 
-def _opencv(video: str, interval_s: float) -> dict[str, Any]:
+def _opencv(video: str, interval_s: float, keep: str) -> dict[str, Any]:
     import cv2  # type: ignore[import-not-found,unused-ignore]
 
     capture = cv2.VideoCapture(video)
     duration_s = capture.get(cv2.CAP_PROP_FRAME_COUNT) / capture.get(cv2.CAP_PROP_FPS)
-    count = 0
-    for instant in _instants(duration_s, interval_s):
+    instants = _instants(duration_s, interval_s)
+    for index, instant in enumerate(instants):
         capture.set(cv2.CAP_PROP_POS_MSEC, instant * 1000)
-        good, picture = capture.read()
-        if good:
-            cv2.imencode(".jpg", cv2.resize(picture, (_WIDTH_PX, _HEIGHT_PX), interpolation=cv2.INTER_AREA))
-            count += 1
-    return {"tiles": count}
+        _, picture = capture.read()
+        small = cv2.resize(picture, (_WIDTH_PX, _HEIGHT_PX), interpolation=cv2.INTER_AREA)
+        _, data = cv2.imencode(".jpg", small)
+        _keep(keep, index, data.tobytes())
+    return _kept(keep, instants, duration_s)
 
 
-def _decord(video: str, interval_s: float) -> dict[str, Any]:
+def _decord(video: str, interval_s: float, keep: str) -> dict[str, Any]:
+    import cv2
     import decord  # type: ignore[import-not-found,unused-ignore]
 
     reader = decord.VideoReader(video, width=_WIDTH_PX, height=_HEIGHT_PX)
     rate = reader.get_avg_fps()
-    instants = _instants(len(reader) / rate, interval_s)
-    pictures = reader.get_batch([round(instant * rate) for instant in instants]).asnumpy()
-    return {"tiles": len(pictures)}
+    duration_s = len(reader) / rate
+    instants = _instants(duration_s, interval_s)
+    pictures = reader.get_batch([int(instant * rate + 1e-6) for instant in instants]).asnumpy()
+    for index, picture in enumerate(pictures):
+        _, data = cv2.imencode(".jpg", picture[..., ::-1])
+        _keep(keep, index, data.tobytes())
+    return _kept(keep, instants, duration_s)
 
 
-def _torchcodec(video: str, interval_s: float) -> dict[str, Any]:
+def _torchcodec(video: str, interval_s: float, keep: str) -> dict[str, Any]:
     from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found,unused-ignore]
+    from torchvision.io import encode_jpeg  # type: ignore[import-not-found,unused-ignore]
+    from torchvision.transforms.functional import resize  # type: ignore[import-not-found,unused-ignore]
 
     decoder = VideoDecoder(video, num_ffmpeg_threads=0)
-    pictures = decoder.get_frames_played_at(_instants(decoder.metadata.duration_seconds, interval_s))
-    return {"tiles": len(pictures.data)}
+    duration_s = decoder.metadata.duration_seconds
+    instants = _instants(duration_s, interval_s)
+    pictures = decoder.get_frames_played_at(instants).data
+    for index, picture in enumerate(pictures):
+        small = resize(picture, [_HEIGHT_PX, _WIDTH_PX], antialias=True)
+        _keep(keep, index, encode_jpeg(small, quality=95).numpy().tobytes())
+    return _kept(keep, instants, duration_s)
 
 
-def _seeks(video: str, interval_s: float) -> dict[str, Any]:
+def _seeks(video: str, interval_s: float, keep: str) -> dict[str, Any]:
     """Run ffmpeg with `-ss` for each thumbnail, as many at once as there are cores."""
     told = subprocess.run(
         ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", video],
@@ -145,20 +157,42 @@ def _seeks(video: str, interval_s: float) -> dict[str, Any]:
         capture_output=True,
         text=True,
     )
-    instants = _instants(float(told.stdout), interval_s)
-    with tempfile.TemporaryDirectory() as folder:
+    duration_s = float(told.stdout)
+    instants = _instants(duration_s, interval_s)
 
-        def one(instant: float) -> None:
-            output = str(Path(folder, f"{instant}.jpg"))
-            scale = f"scale={_WIDTH_PX}:{_HEIGHT_PX}"
-            subprocess.run(
-                [*_FFMPEG, "-ss", str(instant), "-i", video, "-frames:v", "1", "-vf", scale, output],
-                check=True,
-            )
+    def one(index: int) -> None:
+        output = str(Path(keep, _image(index)))
+        scale = f"scale={_WIDTH_PX}:{_HEIGHT_PX}"
+        options = ["-frames:v", "1", "-q:v", "2", "-vf", scale]
+        subprocess.run([*_FFMPEG, "-ss", str(instants[index]), "-i", video, *options, output], check=True)
 
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            list(pool.map(one, instants))
-        return {"tiles": len(os.listdir(folder))}
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(one, range(len(instants))))
+    return _kept(keep, instants, duration_s)
+
+
+def _image(index: int) -> str:
+    return f"{index:04d}.jpg"
+
+
+def _keep(folder: str, index: int, data: bytes) -> None:
+    Path(folder, _image(index)).write_bytes(data)
+
+
+def _kept(folder: str, instants: Sequence[float], duration_s: float) -> dict[str, Any]:
+    """Write a WebVTT file for the thumbnails in *folder*, so that they can be judged."""
+    ends = [*instants[1:], duration_s]
+    cues = [
+        f"{_time(start)} --> {_time(end)}\n{_image(index)}\n"
+        for index, (start, end) in enumerate(zip(instants, ends, strict=True))
+    ]
+    Path(folder, "thumbnails.vtt").write_text("\n".join(["WEBVTT\n", *cues]), encoding="ascii")
+    return {"tiles": len(instants)}
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds * 1000), 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
 
 
 def _child(what: str, *arguments: str) -> None:
@@ -166,7 +200,7 @@ def _child(what: str, *arguments: str) -> None:
         answer = _limit(arguments[0], arguments[1], float(arguments[2]), deblock=arguments[3] == "deblock")
     else:
         rivals = {"opencv": _opencv, "decord": _decord, "torchcodec": _torchcodec, "-ss": _seeks}
-        answer = rivals[what](arguments[0], float(arguments[1]))
+        answer = rivals[what](arguments[0], float(arguments[1]), arguments[2])
     print(json.dumps(answer))
 
 
@@ -401,13 +435,19 @@ class Bench:
         video = self._video("h264_1080p_g48_10m.mp4")
         interval = str(self._between_keys_s("exact"))
         contenders: dict[str, Sequence[str]] = {"exact": self._own(video, "exact")}
+
+        def rival(name: str, interpreter: str) -> None:
+            kept = self._folder / f"kept{name}"
+            kept.mkdir()
+            contenders[name] = [interpreter, __file__, _ONE, name, video, interval, str(kept)]
+
         if shutil.which("ffmpeg") is not None:
-            contenders["-ss"] = [sys.executable, __file__, _ONE, "-ss", video, interval]
-        for rival, module in (("opencv", "cv2"), ("decord", "decord"), ("torchcodec", "torchcodec.decoders")):
+            rival("-ss", sys.executable)
+        for name, module in (("opencv", "cv2"), ("decord", "decord"), ("torchcodec", "torchcodec.decoders")):
             if self._has_rival(module):
-                contenders[rival] = [str(self._rivals), __file__, _ONE, rival, video, interval]
+                rival(name, str(self._rivals))
             else:
-                print(f"    {rival:<24}left out: not in the rivals' environment")
+                print(f"    {name:<24}left out: not in the rivals' environment")
         made = self._run(contenders, 3)
         seekers = {name: each.wall_s for name, each in made.items() if name != "exact"}
         if not seekers:
@@ -418,6 +458,15 @@ class Bench:
             yield Line(measure=f"{name} / exact, CPU", value=cpu, unit="x")
         best = min(seekers.values()) / made["exact"].wall_s
         yield Line(measure="best seeking rival / exact, wall", value=best, mark=1.9, at_least=True, unit="x")
+        yield Line(
+            measure="exact: share of the frames that are right",
+            value=_right(video, self._folder),
+            mark=1,
+            at_least=True,
+        )
+        for name in seekers:
+            right = _right(video, self._folder / f"kept{name}")
+            yield Line(measure=f"{name}: share of the frames that are right", value=right)
 
     def _has_rival(self, module: str) -> bool:
         if self._rivals is None:
@@ -443,7 +492,9 @@ class Bench:
 
     def _bytes(self) -> Iterator[Line]:
         video = self._video("h264_1080p_g48_10m.mp4")
-        made = self._run({"ours": self._own(video, "keyframe"), "limit": self._limit(video, "keyframe")}, 1)
+        made = self._run(
+            {"ours": [*self._own(video, "keyframe"), "loaded"], "limit": self._limit(video, "keyframe")}, 1
+        )
         ratio = made["ours"].said["read_bytes"] / made["limit"].said["needed_bytes"]
         yield Line(measure="bytes read, keyframe, local / of the packets needed", value=ratio, mark=1.2)
 
@@ -471,6 +522,16 @@ class Bench:
         )
         gain = made["1 core"].said["engine_wall_s"] / made["2 cores"].said["engine_wall_s"]
         yield Line(measure="exact: wall on 1 core / on 2", value=gain, mark=1.85, at_least=True, unit="x")
+
+
+def _right(video: str, folder: Path) -> float:
+    """Judge the thumbnails in *folder* by a full decode: the share that shows the frame of their instant."""
+    command = [sys.executable, "-m", "vodsprite.cli.main", "verify", video, str(folder)]
+    done = subprocess.run(
+        [*command, "--accuracy", "exact", "--json"], capture_output=True, text=True, check=False
+    )
+    counts = json.loads(done.stdout)["counts"]
+    return float(counts["exact"]) / float(counts["tiles"])
 
 
 def _make_clips(folder: Path) -> None:

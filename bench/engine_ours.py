@@ -1,9 +1,10 @@
 """
 One render by the library, as a program of its own for `engine.py`: nothing is imported that it doesn't need.
 
-    python bench/engine_ours.py VIDEO ACCURACY INTERVAL CORES WIDTH HEIGHT
+    python bench/engine_ours.py VIDEO ACCURACY INTERVAL CORES WIDTH HEIGHT [loaded]
 
-It writes the sheets to the working directory and prints one JSON object.
+It writes the sheets to the working directory and prints one JSON object. With `loaded` the image encoders are
+loaded beforehand, else meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vodsprite.sprite.render import render
+from vodsprite.sprite.sheet import Sheet
 from vodsprite.sprite.spec import Accuracy, EveryInterval, SpriteSpec, TileSize
 
 
@@ -30,8 +32,10 @@ def _bytes_read() -> int:
     return int(lines[0].removeprefix("rchar: "))
 
 
-def main(video: str, accuracy: str, interval: str, cores: str, width: str, height: str) -> None:
+def main(video: str, accuracy: str, interval: str, cores: str, width: str, height: str, *loaded: str) -> None:
     """Render, and print what it took."""
+    if loaded:
+        Sheet.prepare()
     spec = SpriteSpec(
         sampling=EveryInterval(seconds=Fraction(interval)),
         tile=TileSize(width_px=int(width), height_px=int(height)),
