@@ -7,7 +7,11 @@ The references are made by `reference/make.py`; `reference/exceptions.json` name
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -29,7 +33,7 @@ pytestmark = pytest.mark.skipif(corpus_folder() is None, reason="the corpus is n
 
 FOLDER = Path(__file__).parent / "reference"
 REFERENCE: dict[str, Any] = json.loads((FOLDER / "reference.json").read_text(encoding="utf-8"))
-EXCEPTIONS: dict[str, dict[str, str]] = json.loads((FOLDER / "exceptions.json").read_text(encoding="utf-8"))
+EXCEPTIONS: dict[str, dict[str, Any]] = json.loads((FOLDER / "exceptions.json").read_text(encoding="utf-8"))
 FILES = [
     each
     for folder in ("valid", "odd", "malformed")
@@ -117,3 +121,52 @@ def test_tiles_show_what_another_program_decodes(file: CorpusFile) -> None:
             linear = tiler.tile(frame)
             assert all(np.array_equal(linear, each) for each in made[pts])
     assert seen == set(made)
+
+
+@pytest.mark.skipif(
+    shutil.which("ffmpeg") is None and not os.environ.get("CI"), reason="ffmpeg is not on this machine"
+)
+@pytest.mark.parametrize("name", EXCEPTIONS["samples"])
+def test_where_two_decoders_round_differently_samples_are_near(name: str) -> None:
+    """What is excepted from being equal is as near as its exception says, beside the other program itself."""
+    folder = corpus_folder()
+    assert folder is not None
+    frames = 60
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{folder / name}"]
+    output = [
+        "-autoscale",
+        "0",
+        "-map",
+        "0:v:0",
+        "-fps_mode",
+        "passthrough",
+        "-frames:v",
+        str(frames),
+        "-f",
+        "rawvideo",
+        "-",
+    ]
+    decoded = subprocess.run([*command, *output], capture_output=True, check=True).stdout
+    with opened(folder / name) as reading:
+        ours = b"".join(
+            row for frame in itertools.islice(reading.frames(), frames) for row in _samples(frame)
+        )
+    shared = min(len(ours), len(decoded))
+    assert shared > 0.9 * max(len(ours), len(decoded))
+    apart = np.abs(
+        np.frombuffer(ours, np.uint8, shared).astype(np.int16) - np.frombuffer(decoded, np.uint8, shared)
+    )
+    assert apart.max() <= EXCEPTIONS["samples"][name]["apart"]
+
+
+def test_every_usable_file_has_a_reference_or_a_reason_for_none() -> None:
+    """Nothing of the corpus is passed over in silence."""
+    usable = {
+        each.name
+        for folder in ("valid", "odd", "malformed")
+        for each in corpus_files(folder)
+        if each.expected == "ok"
+    }
+    assert usable == REFERENCE["files"].keys() | REFERENCE["left_out"].keys()
+    assert all(REFERENCE["left_out"].values())
+    assert usable.issuperset([*EXCEPTIONS["pts"], *EXCEPTIONS["samples"]])
