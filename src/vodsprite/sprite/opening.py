@@ -41,6 +41,9 @@ PICTURE_LIMIT_PX = 35_651_584
 # or where the chroma samples lie (VP9).
 _SELF_CONTAINED = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "libdav1d"})
 
+# What knows the transparency that WebM keeps beside the pictures; the usual decoders of the two pass it over.
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
 
 class Opened:
     """
@@ -53,7 +56,7 @@ class Opened:
         self.container = _open_container(source)
         try:
             self.stream = _choose_stream(self.container)
-            self.context = _usable_context(self.stream)
+            self.context = _with_alpha(self.stream, _usable_context(self.stream))
         except VideoError:
             self.container.close()
             raise
@@ -170,13 +173,7 @@ def new_decoder(like: Opened, first_packet: Packet, *, deblock: bool) -> VideoCo
     if like.codec not in _SELF_CONTAINED:
         return None
     own = like.context
-    context = av.CodecContext.create(like.codec, "r")
-    assert isinstance(context, VideoCodecContext)
-    context.extradata = own.extradata
-    context.width, context.height = own.width, own.height
-    # What only the container says about colour.
-    context.color_range, context.colorspace = own.color_range, own.colorspace
-    context.color_primaries, context.color_trc = own.color_primaries, own.color_trc
+    context = _decoder(like.codec, own)
     if own.pix_fmt is not None:
         context.pix_fmt = own.pix_fmt
     configure(context)
@@ -187,6 +184,26 @@ def new_decoder(like: Opened, first_packet: Packet, *, deblock: bool) -> VideoCo
         try_decode(context, first_packet)
         context.flush_buffers()
     return context
+
+
+def _decoder(name: str, like: VideoCodecContext) -> VideoCodecContext:
+    """Return the decoder *name*, told what the container told *like*."""
+    context = av.CodecContext.create(name, "r")
+    assert isinstance(context, VideoCodecContext)
+    context.extradata = like.extradata
+    context.width, context.height = like.width, like.height
+    # What only the container says about colour.
+    context.color_range, context.colorspace = like.color_range, like.colorspace
+    context.color_primaries, context.color_trc = like.color_primaries, like.color_trc
+    return context
+
+
+def _with_alpha(stream: av.VideoStream, usual: VideoCodecContext) -> VideoCodecContext:
+    """Return a decoder that gives out transparency, where the stream says that it has some; else *usual*."""
+    name = _WITH_ALPHA.get(usual.name)
+    if name is None or name not in av.codecs_available or stream.metadata.get("alpha_mode") != "1":
+        return usual
+    return _decoder(name, usual)
 
 
 def configure(context: VideoCodecContext) -> None:

@@ -128,7 +128,8 @@ def _stream(path: Path) -> tuple[int, Fraction]:
 def _pictures(path: Path, stream: int) -> tuple[list[Picture], Fraction]:
     """Decode everything; return the pictures and their time base."""
     text = _told(
-        *("ffmpeg", "-nostdin", "-v", "quiet", "-noautorotate", "-copyts", "-i", f"file:{path}"),
+        *("ffmpeg", "-nostdin", "-v", "quiet", "-noautorotate", "-copyts"),
+        *(*_decoder_with_alpha(path, stream), "-i", f"file:{path}"),
         *("-map", f"0:{stream}", "-autoscale", "0", "-vsync", "passthrough", "-enc_time_base", "-1"),
         *("-f", "framehash", "-hash", "md5", "-"),
     )
@@ -143,6 +144,15 @@ def _pictures(path: Path, stream: int) -> tuple[list[Picture], Fraction]:
     if len(pictures) > _MOST_PICTURES:
         raise LeftOutError(f"has more than {_MOST_PICTURES} pictures")
     return pictures, base
+
+
+def _decoder_with_alpha(path: Path, stream: int) -> list[str]:
+    """Return the option that lets ffmpeg give out the transparency of VP8 and VP9, if the stream has some."""
+    entries = "stream=codec_name:stream_tags=alpha_mode"
+    (told,) = json.loads(_probed(path, "-select_streams", str(stream), "-show_entries", entries))["streams"]
+    decoder = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(told.get("codec_name", ""))
+    tags = {name.lower(): value for name, value in told.get("tags", {}).items()}
+    return ["-c:v", decoder] if decoder and tags.get("alpha_mode") == "1" else []
 
 
 def _keys(path: Path, stream: int) -> set[int] | None:
