@@ -14,7 +14,7 @@ not on them.
 FOLDER holds the videos by the names that the rows use (`h264_1080p_g48_10m.mp4` and so on: 1080p24 at
 3 Mbit/s with a keyframe each 48 frames, 10 minutes long); a row without its video is left out and named.
 `--quick` makes short clips on the spot instead; marks mean nothing for them. PYTHON is the interpreter of
-another environment with opencv-python-headless, eva-decord or torchcodec. What it lacks is left out and
+another environment with opencv-python-headless, eva-decord, torchcodec (and Pillow). What it lacks is left out and
 named, as is ffmpeg.
 """
 
@@ -135,17 +135,22 @@ def _decord(video: str, interval_s: float, keep: str) -> dict[str, Any]:
 
 
 def _torchcodec(video: str, interval_s: float, keep: str) -> dict[str, Any]:
+    from io import BytesIO
+
+    from PIL import Image
     from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found,unused-ignore]
-    from torchvision.io import encode_jpeg  # type: ignore[import-not-found,unused-ignore]
-    from torchvision.transforms.functional import resize  # type: ignore[import-not-found,unused-ignore]
 
     decoder = VideoDecoder(video, num_ffmpeg_threads=0)
     duration_s = decoder.metadata.duration_seconds
     instants = _instants(duration_s, interval_s)
-    pictures = decoder.get_frames_played_at(instants).data
-    for index, picture in enumerate(pictures):
-        small = resize(picture, [_HEIGHT_PX, _WIDTH_PX], antialias=True)
-        _keep(keep, index, encode_jpeg(small, quality=95).numpy().tobytes())
+    for index, instant in enumerate(instants):  # all at once would hold 360 MB of full pictures
+        picture = decoder.get_frame_played_at(instant).data.permute(1, 2, 0).numpy()
+        out = BytesIO()
+        size = (_WIDTH_PX, _HEIGHT_PX)
+        Image.fromarray(picture).resize(size, Image.Resampling.BOX, reducing_gap=2).save(
+            out, "JPEG", quality=95
+        )
+        _keep(keep, index, out.getvalue())
     return _kept(keep, instants, duration_s)
 
 
