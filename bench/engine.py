@@ -14,7 +14,7 @@ not on them.
 FOLDER holds the videos by the names that the rows use (`h264_1080p_g48_10m.mp4` and so on: 1080p24 at
 3 Mbit/s with a keyframe each 48 frames, 10 minutes long); a row without its video is left out and named.
 `--quick` makes short clips on the spot instead; marks mean nothing for them. PYTHON is the interpreter of
-another environment with opencv-python-headless, eva-decord, torchcodec (and Pillow). What it lacks is left out and
+another environment with opencv-python-headless, eva-decord, or torchcodec and Pillow. What it lacks is left out and
 named, as is ffmpeg.
 """
 
@@ -144,7 +144,8 @@ def _torchcodec(video: str, interval_s: float, keep: str) -> dict[str, Any]:
     duration_s = decoder.metadata.duration_seconds
     instants = _instants(duration_s, interval_s)
     for index, instant in enumerate(instants):  # all at once would hold 360 MB of full pictures
-        picture = decoder.get_frame_played_at(instant).data.permute(1, 2, 0).numpy()
+        at_s = decoder.metadata.begin_stream_seconds + instant
+        picture = decoder.get_frame_played_at(at_s).data.permute(1, 2, 0).numpy()
         out = BytesIO()
         size = (_WIDTH_PX, _HEIGHT_PX)
         Image.fromarray(picture).resize(size, Image.Resampling.BOX, reducing_gap=2).save(
@@ -156,20 +157,26 @@ def _torchcodec(video: str, interval_s: float, keep: str) -> dict[str, Any]:
 
 def _seeks(video: str, interval_s: float, keep: str) -> dict[str, Any]:
     """Run ffmpeg with `-ss` for each thumbnail, as many at once as there are cores."""
+    entries = "format=start_time,duration:stream=start_time"
     told = subprocess.run(
-        ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", video],
+        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", entries, "-of", "json", video],
         check=True,
         capture_output=True,
         text=True,
     )
-    duration_s = float(told.stdout)
+    facts = json.loads(told.stdout)
+    duration_s = float(facts["format"]["duration"])
+    # Times of `-ss` begin where the earliest stream does.
+    first_s = float(facts["streams"][0]["start_time"]) - float(facts["format"]["start_time"])
     instants = _instants(duration_s, interval_s)
 
     def one(index: int) -> None:
         output = str(Path(keep, _image(index)))
         scale = f"scale={_WIDTH_PX}:{_HEIGHT_PX}"
         options = ["-frames:v", "1", "-q:v", "2", "-vf", scale]
-        subprocess.run([*_FFMPEG, "-ss", str(instants[index]), "-i", video, *options, output], check=True)
+        subprocess.run(
+            [*_FFMPEG, "-ss", str(first_s + instants[index]), "-i", video, *options, output], check=True
+        )
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         list(pool.map(one, range(len(instants))))
