@@ -14,8 +14,8 @@ not on them.
 FOLDER holds the videos by the names that the rows use (`h264_1080p_g48_10m.mp4` and so on: 1080p24 at
 3 Mbit/s with a keyframe each 48 frames, 10 minutes long); a row without its video is left out and named.
 `--quick` makes short clips on the spot instead; marks mean nothing for them. PYTHON is the interpreter of
-another environment with opencv-python-headless, eva-decord, or torchcodec and Pillow. What it lacks is left out and
-named, as is ffmpeg.
+another environment with opencv-python-headless, eva-decord, or torchcodec and Pillow. What it lacks is left
+out and named, as is ffmpeg.
 """
 
 from __future__ import annotations

@@ -163,6 +163,25 @@ def test_a_name_that_changes_its_mind_gains_nothing(receiver: Receiver) -> None:
     assert receiver.received == []
 
 
+def test_what_was_checked_is_what_is_dialled(receiver: Receiver) -> None:
+    """A name is asked once for a connection: there is no second answer between the check and the socket."""
+    asked: list[str] = []
+
+    def changing(host: str, port: int, family: int) -> Sequence[AddrInfo]:
+        asked.append(host)
+        return ask_system("127.0.0.1" if len(asked) == 1 else "10.0.0.1", port, family)
+
+    url = f"http://rebind.example.com:{receiver.port}/"
+    answer = use(
+        lambda outbound: outbound.post(url, b"", {}, timeout_s=5),
+        AddressRules.parse("127.0.0.1"),
+        changing,
+    )
+    assert answer.status == 200
+    assert asked == ["rebind.example.com"]
+    assert receiver.received[0].headers["host"] == f"rebind.example.com:{receiver.port}"
+
+
 def test_of_several_addresses_only_allowed_ones_are_dialled(receiver: Receiver) -> None:
     """A name with an inside and an allowed address is reached by the allowed one."""
 

@@ -69,7 +69,7 @@ class Database:
         the library sends, `BEGIN` included, means what it expects; durability is as in the rest.
         """
         if not self.is_sqlite:
-            return sa.create_engine(self.engine.url, pool_pre_ping=True)
+            return sa.create_engine(self.engine.url, pool_pre_ping=True, hide_parameters=True)
         engine = _sqlite_engine(self.engine.url, pool_size=5)
         event.listen(engine, "connect", _let_the_driver_begin)
         return engine
@@ -107,7 +107,7 @@ def _faults_told() -> Iterator[None]:
 def _engine(settings: DatabaseSettings) -> Engine:
     url = sa.make_url(settings.url)
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_size=settings.pool_size, pool_pre_ping=True)
+        return sa.create_engine(url, pool_size=settings.pool_size, pool_pre_ping=True, hide_parameters=True)
     engine = _sqlite_engine(url, settings.pool_size)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -119,6 +119,7 @@ def _sqlite_engine(url: sa.URL, pool_size: int) -> Engine:
         pool_size=pool_size,
         max_overflow=20,
         poolclass=sa.QueuePool,
+        hide_parameters=True,  # an error's text goes to the log, and a parameter may be a secret
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
     )
     event.listen(engine, "connect", _set_up_sqlite)

@@ -123,7 +123,7 @@ class Outbound:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
+            connector = _Connector(
                 limit=0,  # who sends counts its requests itself
                 keepalive_timeout=KEEP_ALIVE_S,
                 resolver=_Resolver(self._look_up),
@@ -152,6 +152,12 @@ class Outbound:
 
 _refusals: ContextVar[list[AddressRefused]] = ContextVar("refusals")
 """What the sockets of the present request met. Tasks that the connector starts inherit the list."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections for http and https alone; the library's own takes `ws`, `tcp` and no scheme too."""
+
+    allowed_protocol_schema_set = frozenset({"http", "https"})
 
 
 class _Resolver(AbstractResolver):
@@ -249,13 +255,18 @@ def _explain(error: Exception) -> str:
         return f"the name {error.host} does not resolve"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"the certificate of {error.host} is not valid: {error.certificate_error}"[:HEAD_CHARS]
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return f"no TLS with {error.host}:{error.port}: {error.os_error}"[:HEAD_CHARS]
     if isinstance(error, aiohttp.ClientConnectorError):
         cause = os.strerror(error.os_error.errno) if error.os_error.errno else str(error.os_error)
         return f"no connection to {error.host}:{error.port}: {cause}"[:HEAD_CHARS]
-    if isinstance(error, aiohttp.InvalidURL):
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         return "the address is no URL that can be called"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the connection was closed without an answer"
+    if isinstance(error, aiohttp.ClientResponseError):
+        # Not its whole text, which holds the URL, and with it what a query or a password keep secret.
+        return f"the answer cannot be read: {error.message}"[:HEAD_CHARS]
     return f"{type(error).__name__}: {error}"[:HEAD_CHARS]
 
 
