@@ -178,7 +178,8 @@ def _page(made: dict[str, Made]) -> Iterator[str]:
         "Every picture here is the `imageSprite_10_0.jpg` that the command above it wrote. The video is the "
         "demo's, by the Intel IoT Developer Kit, CC BY 4.0 (see [NOTICE](../../NOTICE)); the other clips are "
         "made of it: one picture a second, in HDR one every five. `./dev python docs/build_sheets.py` "
-        "renders all of them again and writes this page; with a folder behind it, it leaves the clips there.\n"
+        "renders all of them again and writes this page; with a folder behind it, it leaves the clips "
+        "there.\n"
     )
     yield "## When: by time, by percent\n"
     yield (
